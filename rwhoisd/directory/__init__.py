@@ -1,0 +1,1 @@
+"""The directory itself: values and rules, with no IO, clock, socket or database (layer 1)."""

@@ -1,0 +1,55 @@
+"""Who satisfies whom: guardians of objects and areas (RFC 2167 §2.3.6, §4.1).
+
+Guardian objects are looked up by the caller; here it is only decided. Secrets never leave
+these functions: they answer yes or no.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.objects import Object
+
+GUARDIAN_CLASS: Final = "guardian"
+PASSWORD_SCHEMES: Final = frozenset({"pw", "password", "passwd"})  # one scheme, three words
+CRYPT_SCHEME: Final = "crypt-pw"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What a client offered with ``-security on request``; never printed."""
+
+    scheme: str
+    secret: str
+
+
+def is_guarded(obj: Object, area: AuthorityArea) -> bool:
+    """Whether anything guards the object: its class, its area or its own Guardian lines.
+
+    Ruling a: an unguarded object hides nothing, whatever its Private line says (B29).
+    """
+    return obj.class_name.lower() == GUARDIAN_CLASS or bool(area.guardians) or bool(obj.guardians)
+
+
+def guardian_ids(obj: Object, area: AuthorityArea) -> tuple[str, ...]:
+    """IDs of all guardians of an object: its own, then its area's. There is no rank."""
+    return tuple(dict.fromkeys((*obj.guardians, *area.guardians)))
+
+
+def may_see_and_change(
+    obj: Object, guardians: Iterable[Object], satisfied: Iterable[str], *, guarded: bool
+) -> bool:
+    """Whether a client that satisfies the guardian IDs ``satisfied`` has the guardians' rights.
+
+    ``guardians`` are the live guardian objects of ``obj``; one is enough (R2.3.6-2). A
+    guardian object without live guardians of its own guards itself (R2.3.6-3). A guarded
+    object whose guardians are all gone is closed to everyone (arin-rwhoisd.md §4.2.5).
+    """
+    if not guarded:
+        return True
+    held = frozenset(satisfied)
+    live = tuple(guardians)
+    if any(g.id in held for g in live):
+        return True
+    return obj.class_name.lower() == GUARDIAN_CLASS and not obj.guardians and obj.id in held

@@ -1,0 +1,253 @@
+"""Names in a hierarchy: domain names, CIDR blocks, mail addresses, object IDs (RFC 2167 §2.1).
+
+Whether one name lies within another decides area choice, referral routing and IDs; it is
+decided here and nowhere else. Domain names compare by whole labels (R2.1-1), networks by
+their leading bits (R2.1-2).
+"""
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+
+ADDRESS_BITS: Final = {4: 32, 6: 128}
+
+# A value looks like a network: hex digits, then "." or ":" with hex digits, an optional length
+# (arin-rwhoisd.md §8.4). Text that begins with ":" never does, which keeps "::1" out.
+_LOOKS_LIKE_NETWORK: Final = re.compile(r"[0-9A-Fa-f]+(?:[.:][0-9A-Fa-f]*)*(?:/[0-9]+)?\Z")
+_QUAD: Final = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:/([0-9]+))?\Z")
+_V6: Final = re.compile(r"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:/([0-9]+))?\Z")
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+_ENDS_IN_LETTERS: Final = re.compile(r".*\.[A-Za-z]+\Z")
+_MAIL: Final = re.compile(r".+@([^@]+)\Z")
+# The generic domains that ARIN's server knows; any two-character label counts as well (§9.2).
+TOP_LEVEL: Final = frozenset({"EDU", "GOV", "COM", "NET", "ORG", "MIL", "INT"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Network:
+    """A CIDR block. ``start`` is the first address as a number, its host bits are clear."""
+
+    family: int  # 4 or 6
+    start: int
+    length: int
+
+    @classmethod
+    def from_text(cls, text: str) -> "Network | None":
+        """Block written as ``a.b.c.d[/n]`` or IPv6 text; None when it is none.
+
+        Host bits are cleared, a missing length is the full one, leading zeros are allowed.
+        Exactly four decimal fields are needed (B16); text that starts with ":" is no network.
+        """
+        if match := _QUAD.match(text):
+            return cls._from_quad(match)
+        if not text.startswith(":") and (match := _V6.match(text)):
+            return cls._from_v6(match)
+        return None
+
+    @classmethod
+    def _from_quad(cls, match: re.Match[str]) -> "Network | None":
+        length = 32 if match[5] is None else _length(match[5])
+        fields = [_octet(match[i]) for i in range(1, 5)]
+        if length > 32 or max(fields) > 255:
+            return None
+        a, b, c, d = fields
+        return cls.masked(4, a << 24 | b << 16 | c << 8 | d, length)
+
+    @classmethod
+    def _from_v6(cls, match: re.Match[str]) -> "Network | None":
+        length = 128 if match[2] is None else _length(match[2])
+        if length > 128:
+            return None
+        try:
+            packed = socket.inet_pton(socket.AF_INET6, match[1])
+        except OSError:
+            return None
+        return cls.masked(6, int.from_bytes(packed), length)
+
+    @classmethod
+    def masked(cls, family: int, address: int, length: int) -> "Network":
+        """The block of ``length`` bits that holds ``address``."""
+        spare = ADDRESS_BITS[family] - length
+        return cls(family, address >> spare << spare, length)
+
+    @property
+    def last(self) -> int:
+        """Last address of the block, as a number."""
+        return self.start | (1 << ADDRESS_BITS[self.family] - self.length) - 1
+
+    def within(self, outer: "Network") -> bool:
+        """Whether ``outer`` is this block or encloses it."""
+        return (
+            self.family == outer.family
+            and self.length >= outer.length
+            and self.start >> ADDRESS_BITS[self.family] - outer.length
+            == outer.start >> ADDRESS_BITS[self.family] - outer.length
+        )
+
+    def shorten(self, length: int) -> "Network":
+        """The enclosing block of ``length`` bits."""
+        return Network.masked(self.family, self.start, length)
+
+    def enclosing(self) -> Iterator["Network"]:
+        """This block and every block above it, most specific first, down to /0."""
+        for length in range(self.length, -1, -1):
+            yield self.shorten(length)
+
+    def key_text(self) -> str:
+        """Text whose byte order is address order: ``010.000.000.000/8``, eight groups for v6.
+
+        It is the key of ARIN's CIDR index, so it also fixes the order of answers (§8.4).
+        """
+        if self.family == 4:
+            octets = self.start.to_bytes(4)
+            return "{:03d}.{:03d}.{:03d}.{:03d}/{}".format(*octets, self.length)
+        digits = f"{self.start:032x}"
+        return ":".join(digits[i : i + 4] for i in range(0, 32, 4)) + f"/{self.length}"
+
+    def __str__(self) -> str:
+        family = socket.AF_INET if self.family == 4 else socket.AF_INET6
+        packed = self.start.to_bytes(ADDRESS_BITS[self.family] // 8)
+        return f"{socket.inet_ntop(family, packed)}/{self.length}"
+
+
+def _octet(digits: str) -> int:
+    """A decimal field; a field too long for an int to matter counts as out of range."""
+    return int(digits) if len(digits.lstrip("0")) <= 3 else 256
+
+
+def _length(digits: str) -> int:
+    return int(digits) if len(digits.lstrip("0")) <= 3 else 999
+
+
+@dataclass(frozen=True, slots=True)
+class DomainName:
+    """A domain name as its labels, lower case, leftmost first; no labels is the root "."."""
+
+    labels: tuple[str, ...]
+
+    @classmethod
+    def from_text(cls, text: str) -> "DomainName":
+        """Name as written; case is folded, leading and trailing dots do not count."""
+        text = text.strip(".").lower()
+        return cls(tuple(text.split(".")) if text else ())
+
+    def within(self, outer: "DomainName") -> bool:
+        """Whether ``outer`` is this name or lies above it, by whole labels (B15)."""
+        count = len(outer.labels)
+        return count == 0 or self.labels[-count:] == outer.labels
+
+    def enclosing(self) -> Iterator["DomainName"]:
+        """This name and every name above it, the root last."""
+        for i in range(len(self.labels) + 1):
+            yield DomainName(self.labels[i:])
+
+    def __str__(self) -> str:
+        return ".".join(self.labels) or "."
+
+
+HierarchicalName = Network | DomainName
+
+
+def looks_like_network(text: str) -> bool:
+    """Whether ARIN's server would try to read ``text`` as an address (§8.4)."""
+    return _LOOKS_LIKE_NETWORK.match(text) is not None
+
+
+def lies_within(inner: HierarchicalName, outer: HierarchicalName) -> bool:
+    """Whether ``outer`` is ``inner`` or encloses it; names of different kinds never do."""
+    if isinstance(inner, Network):
+        return isinstance(outer, Network) and inner.within(outer)
+    return isinstance(outer, DomainName) and inner.within(outer)
+
+
+def specificity(name: HierarchicalName) -> int:
+    """How deep a name lies in its hierarchy: prefix bits or labels."""
+    return name.length if isinstance(name, Network) else len(name.labels)
+
+
+def hierarchical_value(text: str) -> HierarchicalName | None:
+    """The name in the hierarchy that a search value stands for, or None (§2.5.1, R2.5.1-10).
+
+    An address or block is a Network; a name that ends in a known top-level or two-character
+    label is a DomainName; of a mail address the domain counts. What looks like an address but
+    is none falls through to the domain test, where a last label of digits is no domain (B18).
+    """
+    if network := Network.from_text(text):
+        return network
+    if mail := _MAIL.match(text):
+        text = mail[1]
+    elif not (_DOMAIN.match(text) or _ENDS_IN_LETTERS.match(text)):
+        return None
+    last = text.rpartition(".")[2]
+    if last.isdigit() or not (len(last) == 2 or last.upper() in TOP_LEVEL):
+        return None
+    return DomainName.from_text(text)
+
+
+@dataclass(frozen=True, slots=True)
+class AreaName:
+    """The name of an authority area (§2.4): how it is spelled, and its place in a hierarchy."""
+
+    text: str
+    place: HierarchicalName
+
+    @classmethod
+    def from_text(cls, text: str) -> "AreaName":
+        """Read an area name; leading and trailing dots of a domain name do not count.
+
+        Raises: RwhoisError 340, when it is neither ``prefix/length``, a domain name nor ".".
+        """
+        text = text.strip()
+        if "/" in text:
+            if network := Network.from_text(text):
+                return cls(text, network)
+            raise RwhoisError(ResponseCode.INVALID_AREA, f"{text!r} is no network prefix/length")
+        if text == ".":
+            return cls(".", DomainName(()))
+        text = text.strip(".")
+        if not _DOMAIN.match(text):
+            raise RwhoisError(ResponseCode.INVALID_AREA, f"{text!r} is no domain name")
+        return cls(text, DomainName.from_text(text))
+
+    @property
+    def key(self) -> str:
+        """Spelling under which areas are compared: case does not count (N36)."""
+        return self.text.lower()
+
+    @property
+    def id_suffix(self) -> str:
+        """What follows the period in an ID of this area; "root" for the area "." (N47)."""
+        return "root" if self.text == "." else self.text
+
+    def covers(self, name: HierarchicalName) -> bool:
+        """Whether ``name`` lies in this area.
+
+        A block counts by its first address, so that one shorter than the area, but beginning
+        with it, is ours to answer as well (arin-rwhoisd.md §9.4, kept).
+        """
+        if isinstance(name, Network):
+            name = Network(name.family, name.start, ADDRESS_BITS[name.family])
+        return lies_within(name, self.place)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectId:
+    """An ID: a local part without period, a period, the area's name (R2.3.4-3, R2.3.4-4)."""
+
+    local: str
+    area: AreaName
+
+    def __post_init__(self) -> None:
+        if not self.local or "." in self.local:
+            raise ValueError(f"local part of an ID needs text without period, got {self.local!r}")
+
+    def to_text(self) -> str:
+        """The ID as it stands in an object."""
+        return f"{self.local}.{self.area.id_suffix}"
