@@ -1,0 +1,52 @@
+# Two commands for users: `make serve` and `make test`. Each sets up .venv by itself.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LISTEN ?= 127.0.0.1:4321
+
+.PHONY: serve test check fmt lint types layers conformance bench docs clean
+.DEFAULT_GOAL := test
+
+# Remade when the dependencies change.
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rwhoisd needs Python 3.11 or newer: make PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable .
+	touch $@
+
+serve: $(VENV)/.ready ## serve the sample zones of data/ on 127.0.0.1:4321
+	@$(BIN)/rwhoisd serve --config data/rwhoisd.toml --listen $(LISTEN)
+
+test: check $(VENV)/.ready ## every check and every test
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(BIN)/python -m coverage report
+
+check: lint types layers ## what needs no running
+
+fmt: $(VENV)/.ready ## format and mend what can be mended
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: $(VENV)/.ready
+	$(BIN)/mypy
+
+layers: $(VENV)/.ready ## DESIGN §2: lower never imports higher
+	$(BIN)/lint-imports
+
+conformance: $(VENV)/.ready ## play the suite against this server
+	$(BIN)/rwhois-conformance --self
+
+bench: $(VENV)/.ready ## ratios beside a bare echo server; ARIN=DIR adds ARIN's server
+	$(BIN)/python -m bench $(if $(ARIN),--arin-bin $(ARIN)) $(BENCH)
+
+docs: $(VENV)/.ready ## regenerate what is generated
+	$(BIN)/python -m conformance.docs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis state
