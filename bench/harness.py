@@ -1,0 +1,201 @@
+"""The run: for each number of objects all servers up, and rounds that go through them in turn."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bench import datasets, load, servers
+from bench.load import PATTERNS, Job
+from bench.servers import Server
+from bench.stats import ARIN, ECHO, OURS, Sample
+
+KINDS: Final = ("name", "addr", "wild")
+HOT_PATTERN: Final = "held"  # where an answer cache shows: no connection is made
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is measured."""
+
+    out: Path
+    objects: Sequence[int]
+    rounds: int
+    seconds: float
+    connections: Sequence[int]
+    workers: int
+    arin_bin: Path | None
+    with_ours: bool = True
+
+    @property
+    def measured_servers(self) -> list[str]:
+        """Names of the servers that take part."""
+        peers = [ECHO, OURS] if self.with_ours else [ECHO]
+        return [*peers, ARIN] if self.arin_bin else peers
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """What it took a server to give its first answer, and what it holds afterwards."""
+
+    objects: int
+    server: str
+    load_seconds: float  # text to first answer: import and build, or ARIN's indexing and start
+    restart_seconds: float | None  # the same with everything built already
+    private_megabytes: float  # after the rounds, over all processes
+
+
+@dataclass(slots=True)
+class Results:
+    """All that a run found."""
+
+    samples: list[Sample] = field(default_factory=list)
+    startups: list[Startup] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def jobs_of_round(settings: Settings) -> Iterator[tuple[str, str, str, int]]:
+    """Server, pattern, kind and connections of each run of one round, in order.
+
+    The servers take turns within a pattern, so that what else the machine does at that moment
+    meets all of them.
+    """
+    others = [name for name in settings.measured_servers if name != ECHO]
+    for connections in settings.connections:
+        for pattern in PATTERNS:
+            yield ECHO, pattern, "name", connections
+            for kind in (*KINDS, "hot") if pattern == HOT_PATTERN else KINDS:
+                for server in others:
+                    yield server, pattern, kind, connections
+
+
+def job_count(settings: Settings) -> int:
+    """Runs of the load generator in all."""
+    return len(list(jobs_of_round(settings))) * settings.rounds * len(settings.objects)
+
+
+def setup_steps(settings: Settings) -> int:
+    """Steps besides the runs: data for each number of objects, and loading it."""
+    return len(settings.objects) * len(settings.measured_servers)
+
+
+def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
+    """Run everything. ``advance`` is called with a short text before each step.
+
+    Raises: BenchError, when a server or the load generator does not work.
+    """
+    results = Results()
+    program = load.compile_generator(settings.out)
+    for objects in settings.objects:
+        advance(f"{objects} objects: data")
+        dataset = datasets.prepare(settings.out, objects)
+        _measure_size(settings, dataset, program, results, advance)
+    results.notes += _notes(settings)
+    return results
+
+
+def _measure_size(
+    settings: Settings,
+    dataset: datasets.Dataset,
+    program: Path,
+    results: Results,
+    advance: Callable[[str], None],
+) -> None:
+    with ExitStack() as stack:
+        started = {ECHO: stack.enter_context(servers.running(_echo(settings)))}
+        load_seconds: dict[str, tuple[float, float | None]] = {}
+        if settings.with_ours:
+            advance(f"{dataset.count} objects: {OURS} loads")
+            load_seconds[OURS] = _start_ours(settings, dataset, stack, started)
+        if settings.arin_bin:
+            advance(f"{dataset.count} objects: {ARIN} indexes")
+            load_seconds[ARIN] = _start_arin(settings.arin_bin, settings, dataset, stack, started)
+        for name, server in started.items():
+            if name != ECHO:
+                datasets.check_answers(dataset, name, server.port, [*KINDS, "hot"])
+        datasets.warm(dataset.folder)
+        _run_rounds(settings, dataset, started, program, results, advance)
+        for name, (first, restart) in load_seconds.items():
+            private = servers.private_megabytes(started[name].pid)
+            results.startups.append(Startup(dataset.count, name, first, restart, private))
+
+
+def _echo(settings: Settings) -> servers.Start:
+    return servers.echo(settings.out, settings.workers)
+
+
+def _start_ours(
+    settings: Settings,
+    dataset: datasets.Dataset,
+    stack: ExitStack,
+    started: dict[str, Server],
+) -> tuple[float, float | None]:
+    """Start our server on nothing, stop it, start it again: the second one is measured."""
+    patience = 60 + dataset.count / 2000
+    state = dataset.fresh_state()
+    first = servers.ours(settings.out, dataset.root, state, settings.workers, patience)
+    with servers.running(first) as server:
+        load_seconds = server.first_answer_seconds
+    again = servers.ours(settings.out, dataset.root, state, settings.workers, patience)
+    started[OURS] = stack.enter_context(servers.running(again))
+    return load_seconds, started[OURS].first_answer_seconds
+
+
+def _start_arin(
+    binaries: Path,
+    settings: Settings,
+    dataset: datasets.Dataset,
+    stack: ExitStack,
+    started: dict[str, Server],
+) -> tuple[float, float | None]:
+    root = datasets.prepare_for_arin(dataset)
+    indexing = servers.index_for_arin(root, binaries)
+    started[ARIN] = stack.enter_context(servers.running(servers.arin(settings.out, root, binaries)))
+    start = started[ARIN].first_answer_seconds
+    return indexing + start, start
+
+
+def _run_rounds(
+    settings: Settings,
+    dataset: datasets.Dataset,
+    started: dict[str, Server],
+    program: Path,
+    results: Results,
+    advance: Callable[[str], None],
+) -> None:
+    for number in range(settings.rounds):
+        for name, pattern, kind, connections in jobs_of_round(settings):
+            advance(f"{dataset.count} objects, round {number + 1}: {name} {pattern} {kind}")
+            job = Job(
+                objects=dataset.count,
+                server=name,
+                port=started[name].port,
+                pid=started[name].pid,
+                pattern=PATTERNS[pattern],
+                kind=kind,
+                query_file=dataset.query_file(kind),
+                connections=connections,
+                round=number,
+                seconds=settings.seconds,
+            )
+            results.samples.append(load.run(program, job))
+
+
+def _notes(settings: Settings) -> list[str]:
+    """What a reader of the figures has to know about this run."""
+    notes = [] if settings.with_ours else ["our server was left out (--without-ours)"]
+    if not settings.arin_bin:
+        notes.append("ARIN's server did not take part (no --arin-bin)")
+    elif not servers.without_dns(settings.out):
+        notes.append(
+            "ARIN's server looked clients up in this machine's DNS: no private mount "
+            "namespace could be made (run as root, or allow user namespaces)"
+        )
+    return notes
+
+
+def stamp() -> str:
+    """Now, in UTC, for the report."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())

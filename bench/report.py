@@ -1,0 +1,228 @@
+"""A run for people: tables on the terminal, and docs/performance.md with ratios only."""
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+
+from bench import record
+from bench.harness import Startup
+from bench.load import PATTERNS
+from bench.stats import ARIN, ECHO, OURS, RatioKey, Ratios, Sample, growth
+
+_NONE = "–"
+
+
+def _figure(value: float | None) -> str:
+    """A number with as many digits as it deserves."""
+    if value is None:
+        return _NONE
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+_Group = tuple[int, str, int, str]
+
+
+def _groups(values: Ratios) -> list[_Group]:
+    order = list(PATTERNS)
+    found = {(key.objects, key.pattern, key.connections, key.kind) for key in values}
+    return sorted(found, key=lambda group: (group[0], group[2], order.index(group[1]), group[3]))
+
+
+def _ratio(values: Ratios, group: _Group, against: str, metric: str) -> float | None:
+    objects, pattern, connections, kind = group
+    return values.get(RatioKey(objects, pattern, connections, kind, against, metric))
+
+
+_RATIO_COLUMNS = (
+    ("CPU/answer ÷ echo", ECHO, "cpu"),
+    ("answers/s ÷ echo", ECHO, "rate"),
+    ("p50 ÷ echo", ECHO, "p50"),
+    ("p99 ÷ echo", ECHO, "p99"),
+    ("answers/s ÷ ARIN", ARIN, "rate"),
+    ("CPU/answer ÷ ARIN", ARIN, "cpu"),
+    ("p50 ÷ ARIN", ARIN, "p50"),
+)
+
+
+def ratio_rows(values: Ratios) -> Iterable[list[str]]:
+    """One row for each number of objects, pattern and kind."""
+    for group in _groups(values):
+        objects, pattern, connections, kind = group
+        figures = [_figure(_ratio(values, group, *column[1:])) for column in _RATIO_COLUMNS]
+        yield [f"{objects}", pattern, str(connections), kind, *figures]
+
+
+_RATIO_HEADS = ("objects", "pattern", "clients", "query", *(c[0] for c in _RATIO_COLUMNS))
+
+
+def ratio_table(values: Ratios) -> Table:
+    """The ratios, for a terminal."""
+    return _table("rwhoisd beside the same run's peers", _RATIO_HEADS, ratio_rows(values))
+
+
+def figure_table(samples: Sequence[Sample]) -> Table:
+    """The medians themselves, of this machine and this hour."""
+    groups: dict[tuple[int, str, int, str, str], list[Sample]] = {}
+    for sample in samples:
+        kind = "" if sample.server == ECHO else sample.kind
+        group = (sample.objects, sample.pattern, sample.connections, kind, sample.server)
+        groups.setdefault(group, []).append(sample)
+    heads = ("objects", "pattern", "clients", "query", "server", "answers/s", "p50 µs", "p99 µs")
+    rows = ([*map(str, group), *_medians(members)] for group, members in groups.items())
+    return _table("medians", (*heads, "server µs/answer", "generator CPU", "kB/answer"), rows)
+
+
+def _medians(samples: Sequence[Sample]) -> list[str]:
+    def middle(of: Callable[[Sample], float]) -> float:
+        return median(of(sample) for sample in samples)
+
+    return [
+        f"{middle(lambda s: s.answers_per_s):.0f}",
+        _figure(middle(lambda s: s.p50_us)),
+        _figure(middle(lambda s: s.p99_us)),
+        _figure(middle(lambda s: s.server_us_per_answer)),
+        f"{middle(lambda s: s.client_cpu):.2f}",
+        f"{middle(lambda s: s.octets_per_answer) / 1000:.1f}",
+    ]
+
+
+def startup_table(startups: Sequence[Startup]) -> Table:
+    """Start and memory, for a terminal."""
+    rows = (
+        [
+            str(s.objects),
+            s.server,
+            _figure(s.load_seconds),
+            _seconds(s.restart_seconds),
+            _figure(s.private_megabytes),
+        ]
+        for s in startups
+    )
+    heads = ("objects", "server", "text to first answer, s", "restart, s", "private memory, MB")
+    return _table("start and memory", heads, rows)
+
+
+def _seconds(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.3f}"
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="left" if 0 < i < 5 and i != 2 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _load_rows(startups: Sequence[Startup]) -> Iterable[list[str]]:
+    by_place = {(s.objects, s.server): s for s in startups}
+    for (objects, server), ours in by_place.items():
+        if server == OURS and (peer := by_place.get((objects, ARIN))):
+            ratio = ours.load_seconds / peer.load_seconds
+            yield [str(objects), _figure(ratio)]
+
+
+def _growth_rows(values: Ratios) -> Iterable[list[str]]:
+    return ([key.pattern, key.kind, _figure(value)] for key, value in growth(values).items())
+
+
+def performance_page(run: dict[str, Any]) -> str:
+    """docs/performance.md for one run."""
+    values, startups = record.ratios_of(run), record.startups_of(run)
+    machine, versions, settings = run["machine"], run["versions"], run["settings"]
+    sizes = settings["objects"]
+    parts = [
+        _HEAD.format(
+            when=run["when"],
+            commit=run["commit"],
+            machine=f"{machine['cores']} cores ({machine['processor']}), "
+            f"{machine['memory_gb']} GB, {machine['kernel']}",
+            versions=", ".join(f"{name} {text}" for name, text in versions.items()),
+            rounds=settings["rounds"],
+            seconds=settings["seconds"],
+            workers=settings["workers"],
+            patterns="\n".join(f"- **{p.name}**: {p.text}." for p in PATTERNS.values()),
+            notes="".join(f"- In this run {note}.\n" for note in run["notes"]),
+        ),
+        _markdown(_RATIO_HEADS, ratio_rows(values)),
+    ]
+    if rows := list(_growth_rows(values)):
+        parts.append(_GROWTH.format(least=min(sizes), most=max(sizes)))
+        parts.append(_markdown(("pattern", "query", "CPU/answer, most ÷ fewest"), rows))
+    if rows := list(_load_rows(startups)):
+        parts += [_LOAD, _markdown(("objects", "seconds ÷ ARIN's"), rows)]
+    parts.append(_REPEAT)
+    return "\n".join(parts)
+
+
+_HEAD = """\
+# Performance
+
+Written by `python -m bench --report docs/performance.md`; edit `bench/report.py`, not this page.
+
+**Only ratios are claimed.** Each figure below is ours divided by that of another server in
+the same round on the same machine. Answers per second and microseconds of one run on one
+machine say little about another, and on a shared machine they move by a fifth within the hour;
+the ratios move by less than a tenth.
+
+## Method
+
+- Peers: **echo**, a bare uvloop protocol that gives each query the same 500 octets
+  (`bench/echo.py`), is what the event loop and the kernel cost alone. **ARIN** is ARIN's
+  `rwhoisd` 1.5.9.6 built by an operator (`--arin-bin`), on the same data, with its own index
+  and without DNS look-ups, which flatters it.
+- Data: networks nested as 10.0.0.0/8, /16, /24, /29 with 14 attributes each and a contact to
+  every twenty (`bench/generate.py`). Queries are all different, in shuffled order, and both
+  servers' answers are counted before anything is measured. **name**: one network by its
+  name, 0.5 kB. **addr**: one address, the chain of four networks, 2 kB. **wild**: a name
+  prefix, twenty networks, 10 kB. **hot**: the same name again and again.
+- Load: `bench/rwload.c` (C, epoll, one thread) on loopback.
+{patterns}
+- All servers stay up; each round runs every server, pattern and query once in turn. A ratio
+  is the median over {rounds} rounds of {seconds} s each (after 0.3 s of warm-up) of the ratio
+  within the round. rwhoisd and echo ran {workers} worker(s) each.
+- `CPU/answer` is user and system time of all processes of a server, divided by the answers.
+- In **conn** the kernel and the generator are the limit for every fast server, so answers per
+  second say little there; CPU per answer does.
+{notes}
+Run of {when}, commit `{commit}`, on {machine}; {versions}.
+
+## Ratios
+
+Below 1 is better for CPU, p50 and p99; above 1 is better for answers per second.
+"""
+
+_GROWTH = """
+## Growth
+
+The price of an answer among {most} networks, divided by that among {least}.
+"""
+
+_LOAD = """
+## From text to the first answer
+
+Seconds from data files nobody has read yet to the first whole answer: import, store, image and
+start for rwhoisd, indexing and start for ARIN's server.
+"""
+
+_REPEAT = """
+## To repeat it
+
+```
+make bench                                             # a quick one, beside echo
+.venv/bin/python -m bench --objects 1000,100000,1000000 --rounds 3 \\
+    --arin-bin DIR --json new.json --report docs/performance.md
+.venv/bin/python -m bench.compare old.json new.json    # what got worse by over 10 %
+```
+
+`DIR` holds an operator's own built `rwhoisd` and `rwhois_indexer`. A million networks need
+about 4 GB of disk below `bench/out`. A C compiler is needed for the load generator.
+"""
