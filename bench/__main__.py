@@ -11,6 +11,7 @@ from bench import harness, record, report
 from bench.errors import BenchError
 from bench.harness import Results, Settings
 
+TABLE_COLUMNS = 132
 OUT = Path(__file__).with_name("out")
 
 
@@ -83,7 +84,7 @@ def main(
         arin_bin=arin_bin,
         with_ours=not without_ours,
     )
-    console = Console()
+    console = Console(width=max(Console().width, TABLE_COLUMNS))  # a cut figure is a wrong one
     try:
         results = _measure(settings, console)
     except (BenchError, ValueError) as error:

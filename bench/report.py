@@ -12,6 +12,7 @@ from bench.load import PATTERNS
 from bench.stats import ARIN, ECHO, OURS, RatioKey, Ratios, Sample, growth
 
 _NONE = "–"
+_TEXT_HEADS = frozenset({"pattern", "query", "server"})
 
 
 def _figure(value: float | None) -> str:
@@ -110,8 +111,8 @@ def _seconds(value: float | None) -> str:
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(title=title, title_justify="left")
-    for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if 0 < i < 5 and i != 2 else "right")
+    for head in heads:
+        table.add_column(head, justify="left" if head in _TEXT_HEADS else "right")
     for row in rows:
         table.add_row(*row)
     return table
