@@ -20,6 +20,7 @@ class Dialect:
     eol: bytes  # A1, N15
     title_case_errors: bool  # A2: wording of %error
     line_octets: int | None  # ARIN cuts a line after 511 octets; None: the configured limit holds
+    nul_ends_line: bool  # R3.1.9-2: what follows a NUL is dropped; in rfc mode 350 or 338
     dash_digit_is_query: bool  # N12: "-5" searches in arin mode, is 400 in rfc mode
     x_capability_bit: bool  # A4, N43
     one_directive_name: bool  # A7: -directive takes one name and lists what is off, too
@@ -50,6 +51,7 @@ ARIN: Final = Dialect(
     eol=b"\n",
     title_case_errors=True,
     line_octets=511,
+    nul_ends_line=True,
     dash_digit_is_query=True,
     x_capability_bit=False,
     one_directive_name=True,
@@ -76,6 +78,7 @@ RFC: Final = Dialect(
     eol=b"\r\n",
     title_case_errors=False,
     line_octets=None,
+    nul_ends_line=False,
     dash_digit_is_query=False,
     x_capability_bit=True,
     one_directive_name=False,

@@ -1,0 +1,118 @@
+"""Line assembly: a bounded buffer that gives cleaned lines (arin-rwhoisd.md §1.2, N15).
+
+Theory of operation. Bytes are kept as they came; ``position`` is where the next line begins.
+A line ends at LF. What is left of it loses its control characters (TAB stays, so a CR before
+the LF is gone as well) and its outer blanks. What happens to a line that is too long depends
+on the mode: ARIN's server cuts it into lines of 511 octets, each of them a command; else it is
+refused once and skipped up to its end.
+"""
+
+from typing import Final
+
+LF: Final = b"\n"
+# Bytes that are removed from a line: all control characters but TAB. NUL is treated before.
+CONTROLS: Final = bytes(b for b in (*range(0x20), 0x7F) if b != 0x09)
+# Line end octets that do not count toward the limit of a line that is refused when too long.
+_LINE_END_OCTETS: Final = 2
+
+
+class LineRefusedError(Exception):
+    """A line that cannot be a request; ``head`` is its cleaned beginning."""
+
+    def __init__(self, head: bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.head = head
+        self.reason = reason
+
+
+def clean(line: bytes) -> bytes:
+    """``line`` without control characters (TAB excepted) and outer blanks."""
+    return line.translate(None, CONTROLS).strip()
+
+
+class LineBuffer:
+    """Received bytes, given out as cleaned lines.
+
+    ``octets`` is the length of the longest line; with ``cut`` a longer one becomes several
+    lines. With ``nul_ends`` a NUL ends a line early, else such a line is refused (R3.1.9-2).
+    """
+
+    __slots__ = ("_cut", "_data", "_nul_ends", "_position", "_skipping", "_window", "octets")
+
+    def __init__(self, octets: int, *, cut: bool, nul_ends: bool) -> None:
+        self.octets = octets
+        self._cut = cut
+        self._nul_ends = nul_ends
+        self._window = octets if cut else octets + _LINE_END_OCTETS
+        self._data = b""
+        self._position = 0
+        self._skipping = False  # inside of a line that was refused already
+
+    @property
+    def pending(self) -> int:
+        """Octets received and not yet given out."""
+        return len(self._data) - self._position
+
+    def feed(self, data: bytes) -> None:
+        """Append received bytes."""
+        if self._position == len(self._data):
+            self._data = bytes(data)
+        else:
+            self._data = self._data[self._position :] + data
+        self._position = 0
+
+    def clear(self) -> None:
+        """Forget everything that was not given out."""
+        self._data, self._position, self._skipping = b"", 0, False
+
+    def next_line(self) -> bytes | None:
+        """The next line, possibly empty; None when it has not come in full.
+
+        Raises: LineRefusedError, once for each line that is too long or holds a NUL.
+        """
+        data, start = self._data, self._position
+        end = data.find(LF, start, start + self._window)
+        if end < 0 or self._skipping:
+            return self._without_line_end()
+        self._position = end + 1
+        return self._cleaned(data[start:end])
+
+    def last_line(self) -> bytes | None:
+        """What stands after the last line end; None when nothing does. Raises as above.
+
+        To be asked at the end of input, when ``next_line`` gives nothing more.
+        """
+        rest = self._data[self._position :]
+        skipping = self._skipping
+        self.clear()
+        return None if skipping or not rest else self._cleaned(rest)
+
+    def _without_line_end(self) -> bytes | None:
+        if self._skipping:
+            return self._skip()
+        if self.pending < self._window:
+            return None
+        head = self._data[self._position : self._position + self.octets]
+        if self._cut:
+            self._position += self.octets
+            return self._cleaned(head)
+        self._skipping = True
+        raise LineRefusedError(clean(head), f"line longer than {self.octets} octets")
+
+    def _skip(self) -> bytes | None:
+        """Drop the rest of a refused line; None when its end has not come."""
+        end = self._data.find(LF, self._position)
+        if end < 0:
+            self._data, self._position = b"", 0
+            return None
+        self._position = end + 1
+        self._skipping = False
+        return b""
+
+    def _cleaned(self, line: bytes) -> bytes:
+        if 0 in line:
+            head, _, _ = line.partition(b"\0")
+            if not self._nul_ends:
+                raise LineRefusedError(clean(head), "NUL in line")
+            line = head
+        return line.translate(None, CONTROLS).strip()

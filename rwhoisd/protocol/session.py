@@ -1,0 +1,225 @@
+"""The session: bytes become requests, replies become bytes (RFC 2167 §3.1, §3.5).
+
+Theory of operation. The owner of a connection writes ``banner()``, then feeds what it receives
+and takes requests one at a time; each request gets exactly one reply before the next is taken:
+
+    session.receive(data)
+    while isinstance(request := session.next_request(), Request): ...
+        write(session.send(service.handle(session.peer, request)))
+
+State is what the peer switched (``Peer``) and three flags: input has ended, a reply is due,
+the session is over. ``-register on`` puts a spool into the peer; while it is there, lines that
+are no directives go into it and nothing is said (R3.3.9-2). After a query without hold-connect
+the session is over: what came behind the query is dropped (R3.1.6-2).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from rwhoisd.directory.dialect import Dialect
+from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.directory.guardian import Credentials
+from rwhoisd.protocol.lines import LineBuffer, LineRefusedError
+from rwhoisd.protocol.replies import Reply, error_line
+from rwhoisd.protocol.requests import (
+    BLANKS,
+    CLOSED,
+    NEED_DATA,
+    DirectiveRequest,
+    QueryRequest,
+    RefusedRequest,
+    Request,
+    Signal,
+)
+from rwhoisd.protocol.spool import Spool
+
+DEFAULT_LIMIT: Final = 20  # objects per answer at the start of a session (arin-rwhoisd.md §3)
+_DASH: Final = ord("-")
+_OK: Final = b"%ok"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Bounds of one session. ``line_octets`` holds in rfc mode; in arin mode lines are cut."""
+
+    line_octets: int = 2048
+    spool_octets: int = 65536
+    objects: int = DEFAULT_LIMIT
+
+
+class Peer:
+    """The client of a session: where it is, and what its directives switched."""
+
+    __slots__ = (
+        "address",
+        "client",
+        "credentials",
+        "display",
+        "forward",
+        "holdconnect",
+        "limit",
+        "spool",
+        "spool_octets",
+    )
+
+    def __init__(self, address: str, limits: SessionLimits) -> None:
+        self.address = address  # literal IPv4 or IPv6 address, "" when there is none
+        self.holdconnect = False  # R3.3.5-1
+        self.forward = False  # R3.3.4-1
+        self.limit = limits.objects  # objects per answer; 0: no limit
+        self.display = ""  # as the client spelled it; "" until it did
+        self.client = ""  # implementation text of -rwhois
+        self.credentials: Credentials | None = None
+        self.spool: Spool | None = None  # set between -register on and off
+        self.spool_octets = limits.spool_octets
+
+
+class Session:
+    """One connection. ``closing`` turns true when nothing more will be answered."""
+
+    __slots__ = (
+        "_banner",
+        "_dash_digit_is_query",
+        "_dialect",
+        "_due",
+        "_ended",
+        "_lines",
+        "_ok",
+        "closing",
+        "peer",
+    )
+
+    def __init__(
+        self, dialect: Dialect, banner: bytes, limits: SessionLimits, address: str = ""
+    ) -> None:
+        """``banner`` is a finished line, see ``replies.banner``."""
+        self._dialect = dialect
+        self._banner = banner
+        self._dash_digit_is_query = dialect.dash_digit_is_query
+        self._ok = _OK + dialect.eol
+        cut = dialect.line_octets is not None
+        self._lines = LineBuffer(
+            dialect.line_octets or limits.line_octets, cut=cut, nul_ends=dialect.nul_ends_line
+        )
+        self._due: Request | None = None
+        self._ended = False
+        self.closing = False
+        self.peer = Peer(address, limits)
+
+    @property
+    def pending(self) -> int:
+        """Octets received and not yet taken as requests; the owner bounds it by reading less."""
+        return self._lines.pending
+
+    def banner(self) -> bytes:
+        """The line that is sent before any input (R3.1.9-11)."""
+        return self._banner
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes as they came; any split of them gives the same requests."""
+        if not self.closing:
+            self._lines.feed(data)
+
+    def receive_eof(self) -> None:
+        """The client will send nothing more; a last line without line end counts."""
+        self._ended = True
+
+    def next_request(self) -> Request | Signal:
+        """The next request, ``NEED_DATA``, or ``CLOSED`` when the session is over.
+
+        Raises: RuntimeError, when the request before has no reply yet.
+        """
+        if self._due is not None:
+            raise RuntimeError("the request before has no reply yet")
+        while not self.closing:
+            try:
+                line = self._lines.next_line()
+                if line is None:
+                    if not self._ended:
+                        return NEED_DATA
+                    line = self._lines.last_line()
+                    if line is None:
+                        self._close()
+                        break
+            except LineRefusedError as refusal:
+                request = self._refused(refusal)
+            else:
+                request = self._request(line) if line else None
+            if request is not None:
+                self._due = request
+                return request
+        return CLOSED
+
+    def send(self, reply: Reply) -> bytes:
+        """The reply on the wire: its lines, then exactly one ``%ok`` or ``%error`` (R3.1.2-4)."""
+        if (
+            reply.close
+            or (reply.code is not None and reply.code.fatal)
+            or (not self.peer.holdconnect and self._ends_session())
+        ):
+            self._close()
+        self._due = None
+        if reply.ended:
+            return reply.body
+        if reply.code is None:
+            return reply.body + self._ok
+        return reply.body + error_line(self._dialect, reply.code, reply.detail)
+
+    def refuse(self, code: ResponseCode, detail: str = "") -> bytes:
+        """End the session without being asked: idle, too many sessions, too many queries.
+
+        Gives the ``%error`` line to write before closing; nothing when the session is over.
+        """
+        if self.closing:
+            return b""
+        self._close()
+        return error_line(self._dialect, code, detail)
+
+    def _ends_session(self) -> bool:
+        due = self._due
+        return type(due) is QueryRequest or (
+            type(due) is RefusedRequest and due.code is ResponseCode.INVALID_QUERY_SYNTAX
+        )
+
+    def _close(self) -> None:
+        self.closing = True
+        self._due = None
+        self.peer.spool = None
+        self._lines.clear()
+
+    def _request(self, line: bytes) -> Request | None:
+        """The request in a line that is not empty; None when it went into the spool."""
+        if line[0] == _DASH and self._is_directive(line):
+            return _directive(line[1:].decode("latin-1"))
+        if self.peer.spool is not None:
+            self.peer.spool.append(line)
+            return None
+        return QueryRequest(line)
+
+    def _is_directive(self, line: bytes) -> bool:
+        """Whether a line that begins with a dash is a directive.
+
+        In rfc mode it always is (R3.1.1-1, N12), but for the separator of a registration.
+        """
+        if self._dash_digit_is_query or self.peer.spool is not None:
+            return line[1:2].isalpha()
+        return True
+
+    def _refused(self, refusal: LineRefusedError) -> Request | None:
+        if refusal.head.startswith(b"-") and self._is_directive(refusal.head):
+            return RefusedRequest(ResponseCode.INVALID_DIRECTIVE_SYNTAX, refusal.reason)
+        if self.peer.spool is not None:
+            self.peer.spool.refuse(refusal.reason)
+            return None
+        return RefusedRequest(ResponseCode.INVALID_QUERY_SYNTAX, refusal.reason)
+
+
+def _directive(text: str) -> DirectiveRequest:
+    """The word up to the first blank, and what follows it (arin-rwhoisd.md §2)."""
+    space, tab = text.find(" "), text.find("\t")
+    end = min(space, tab) if min(space, tab) >= 0 else max(space, tab)
+    return (
+        DirectiveRequest(text, "")
+        if end < 0
+        else DirectiveRequest(text[:end], text[end:].strip(BLANKS))
+    )

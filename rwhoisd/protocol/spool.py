@@ -1,0 +1,66 @@
+"""The spool of ``-register``: lines kept between ``on`` and ``off`` (arin-rwhoisd.md §6.2)."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rwhoisd.protocol.requests import BLANKS
+
+Action = Literal["add", "mod", "del"]
+Record = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Spool:
+    """An open registration. Nothing of it happens unless ``-register off`` comes (R3.3.9-24)."""
+
+    action: Action
+    maintainer: str
+    max_octets: int
+    lines: list[bytes] = field(default_factory=list)
+    octets: int = 0
+    refusal: str = ""  # why it can no longer be registered; told at -register off
+
+    def append(self, line: bytes) -> None:
+        """Keep a line; beyond the limit the spool is given up and holds nothing."""
+        if self.refusal:
+            return
+        self.octets += len(line) + 1
+        if self.octets > self.max_octets:
+            self.refuse(f"registration longer than {self.max_octets} octets")
+        else:
+            self.lines.append(line)
+
+    def refuse(self, reason: str) -> None:
+        """Give the registration up; its answer comes with ``-register off``."""
+        self.refusal = self.refusal or reason
+        self.lines.clear()
+
+
+def records(lines: list[bytes]) -> list[Record]:
+    """The spool as records: always one more than there are separators; any may be empty.
+
+    A line is ``name:value``. Lines without colon, comments (``#``), lines that begin with
+    ``_`` and empty values do not count. Names and values are the bytes read as latin-1, as
+    no area is known yet.
+    """
+    found: list[list[tuple[str, str]]] = [[]]
+    for raw in lines:
+        line = raw.decode("latin-1")
+        if is_separator(line):
+            found.append([])
+        elif pair := _pair(line):
+            found[-1].append(pair)
+    return [tuple(record) for record in found]
+
+
+def is_separator(line: str) -> bool:
+    """Whether ``line`` parts two records: ``---…`` or ``_NEW_`` in any case."""
+    return line.startswith("---") or line.upper() == "_NEW_"
+
+
+def _pair(line: str) -> tuple[str, str] | None:
+    if line.startswith(("_", "#")):
+        return None
+    name, _, value = line.partition(":")
+    name, value = name.rstrip(BLANKS), value.lstrip(BLANKS)
+    return (name, value) if name and value else None
