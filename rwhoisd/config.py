@@ -1,0 +1,577 @@
+"""The configuration: one TOML file and ``RWHOISD_…`` variables become one frozen, typed object.
+
+Every option is declared once, here, with its unit, its default and when a change of it takes
+effect. ``load`` lists all mistakes at once, each with its place. A variable overrides the file:
+``RWHOISD_LIMITS__CONNECTIONS=500`` stands for ``connections`` in ``[limits]``; lists and tables
+are written as JSON. An ARIN installation becomes the same object (``from_arin``), so there is
+one code path behind it.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from rwhoisd.directory.access import AccessRules, prefixes_from_text
+from rwhoisd.directory.dialect import Compat
+from rwhoisd.protocol.directives import NAMES
+
+ENVIRONMENT_PREFIX: Final = "RWHOISD_"
+NESTED: Final = "__"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; ``findings`` are lines of ``place: mistake``."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        super().__init__("\n".join(findings))
+        self.findings = tuple(findings)
+
+
+def _prefix(text: str) -> str:
+    prefixes_from_text(text)
+    return text
+
+
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Prefixes = tuple[Prefix, ...]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AccessConfig(Section):
+    """Who may and who may not; see ``rwhoisd.directory.access`` for how the two lists meet."""
+
+    allow: Prefixes = Field((), description="Addresses and prefixes let in. Takes effect: reload.")
+    deny: Prefixes = Field((), description="Addresses and prefixes kept out. Takes effect: reload.")
+
+    @property
+    def rules(self) -> AccessRules:
+        """Both lists as one decision."""
+        return AccessRules.from_texts(self.allow, self.deny)
+
+
+class ListenConfig(AccessConfig):
+    """One address to listen on, with its own allow and deny lists."""
+
+    host: str = Field(
+        "*",
+        description="Address or name to bind; * is all interfaces, IPv6 and IPv4."
+        " Takes effect: restart.",
+    )
+    port: int = Field(
+        4321,
+        ge=0,
+        le=65535,
+        description="TCP port; 0 lets the system choose. Takes effect: restart.",
+    )
+    backlog: Positive = Field(
+        1024, description="Connections that may wait to be accepted. Takes effect: restart."
+    )
+
+
+class StoreConfig(Section):
+    """The store: where the truth is."""
+
+    url: str = Field(
+        "",
+        description="SQLAlchemy URL of the store; empty: store.sqlite in the state folder."
+        " Takes effect: restart.",
+    )
+
+
+class ImageConfig(Section):
+    """The image: what answers are read from."""
+
+    path: Path | None = Field(
+        None,
+        description="Folder of the image; default: image in the state folder."
+        " Takes effect: restart.",
+    )
+
+
+class LimitsConfig(Section):
+    """Bounds on what clients may take. 0 means no limit where a count is allowed to be 0."""
+
+    connections: Count = Field(
+        20000, description="Connections in all, over all workers. Takes effect: reload."
+    )
+    connections_per_net: Count = Field(
+        200, description="Connections of one client net, over all workers. Takes effect: reload."
+    )
+    queries_per_net: Count = Field(
+        0,
+        description="Queries of one client net in query_interval_seconds. Takes effect: reload.",
+    )
+    query_interval_seconds: Seconds = Field(
+        60.0, description="Interval that queries_per_net is counted in. Takes effect: reload."
+    )
+    net_v4_bits: int = Field(
+        32, ge=8, le=32, description="Prefix length of an IPv4 client net. Takes effect: reload."
+    )
+    net_v6_bits: int = Field(
+        64, ge=16, le=128, description="Prefix length of an IPv6 client net. Takes effect: reload."
+    )
+    exempt: Prefixes = Field(
+        ("127.0.0.0/8", "::1"),
+        description="Clients that connections_per_net and queries_per_net do not hold for."
+        " Takes effect: reload.",
+    )
+    idle_seconds: Annotated[float, Field(ge=0)] = Field(
+        50.0,
+        description="Wait for a whole line of a client that does not hold its connection;"
+        " below 60, because whois clients give up then; 0: no limit. Takes effect: reload.",
+    )
+    held_idle_seconds: Annotated[float, Field(ge=0)] = Field(
+        600.0,
+        description="The same after -holdconnect on; 0: no limit. Takes effect: reload.",
+    )
+    write_seconds: Seconds = Field(
+        30.0, description="Time a client has to take an answer. Takes effect: reload."
+    )
+    close_seconds: Seconds = Field(
+        5.0,
+        description="Wait for the client's end after our last byte, so that no answer is lost to"
+        " a reset. Takes effect: reload.",
+    )
+    drain_seconds: Seconds = Field(
+        10.0, description="Time for queries under way when the server stops. Takes effect: restart."
+    )
+    line_octets: int = Field(
+        2048,
+        ge=512,
+        le=65536,
+        description="Longest line in rfc mode; in arin mode lines are cut after 511."
+        " Takes effect: reload.",
+    )
+    spool_octets: Positive = Field(65536, description="Longest registration. Takes effect: reload.")
+    objects: Positive = Field(
+        20, description="Objects per answer until -limit says otherwise. Takes effect: reload."
+    )
+    max_objects: Count = Field(
+        2048, description="Ceiling of -limit, in objects. Takes effect: reload."
+    )
+    batch_lines: Positive = Field(
+        64,
+        description="Pipelined lines answered at once before other clients get their turn."
+        " Takes effect: reload.",
+    )
+    clients: int = Field(
+        65536,
+        ge=1024,
+        le=16777216,
+        description="Client nets kept in view by the limits. Takes effect: restart.",
+    )
+
+
+class QueryConfig(Section):
+    """What a query may ask for; anything else is 351."""
+
+    wildcard: bool = Field(True, description="Trailing *. Takes effect: reload.")
+    leading_wildcard: bool = Field(False, description="Leading *. Takes effect: reload.")
+    terms: Positive = Field(64, description="Terms of one query. Takes effect: reload.")
+
+
+class ReferralConfig(Section):
+    """Where clients are sent that ask for what is not ours."""
+
+    punt: tuple[str, ...] = Field(
+        (), description="rwhois:// URLs up the tree, given verbatim. Takes effect: reload."
+    )
+    skip: bool = Field(False, description="Give no referrals at all. Takes effect: reload.")
+
+
+class ForwardConfig(Section):
+    """Bounds of ``-forward on``, by which the server asks other servers for a client."""
+
+    depth: Positive = Field(4, description="Referrals followed in a row. Takes effect: reload.")
+    servers: Positive = Field(8, description="Servers asked for one query. Takes effect: reload.")
+    seconds: Seconds = Field(10.0, description="Time for one query. Takes effect: reload.")
+    octets: Positive = Field(
+        1048576, description="Longest answer taken from one server. Takes effect: reload."
+    )
+    allow: Prefixes = Field(
+        (),
+        description="Loopback, private and other special prefixes that may be asked although"
+        " they are refused by default. Takes effect: reload.",
+    )
+
+
+class DirectiveConfig(AccessConfig):
+    """One directive: on or off, and for whom. ``true`` and ``false`` alone set ``enabled``."""
+
+    enabled: bool = Field(True, description="Whether it can be used. Takes effect: reload.")
+
+
+class ProgramConfig(Section):
+    """One external directive ``-X-name``: a program that is run without a shell."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_-]+$", description="The word after -X-. Takes effect: reload."
+    )
+    command: tuple[str, ...] = Field(
+        min_length=1,
+        description="Program and fixed arguments; those of the client follow."
+        " Takes effect: reload.",
+    )
+    description: str = Field("", description="Text of -directive. Takes effect: reload.")
+    match_octets: Positive | None = Field(
+        None, description="Characters of the name that have to be typed. Takes effect: reload."
+    )
+    seconds: Seconds = Field(10.0, description="Time before it is killed. Takes effect: reload.")
+    output_octets: Positive = Field(
+        1048576, description="Output before it is killed. Takes effect: reload."
+    )
+    user: str = Field(
+        "", description="User to run as; needs a server that runs as root. Takes effect: reload."
+    )
+
+
+class ProgramsConfig(Section):
+    """External directives. Without any row there is none."""
+
+    folder: Path | None = Field(
+        None,
+        description="Working folder of the programs; default: the state folder."
+        " Takes effect: reload.",
+    )
+    search: tuple[Path, ...] = Field(
+        (),
+        description="Folders where a program is looked for when it is not found as given."
+        " Takes effect: reload.",
+    )
+    run: tuple[ProgramConfig, ...] = Field((), description="The programs. Takes effect: reload.")
+
+
+class AccessFilesConfig(Section):
+    """Allow and deny files in the style of TCP wrappers, as ARIN's server reads them."""
+
+    allow: Path | None = Field(
+        None, description="File of who is let in, read again when changed. Takes effect: at once."
+    )
+    deny: Path | None = Field(
+        None, description="File of who is kept out, read again when changed. Takes effect: at once."
+    )
+
+
+class LogConfig(Section):
+    """What is written down."""
+
+    queries: str = Field(
+        "stderr",
+        description="Where each query's line goes: stderr, off, or a file, which is opened anew"
+        " on HUP. Takes effect: restart.",
+    )
+    format: Literal["json", "logfmt"] = Field(
+        "logfmt", description="Form of these lines. Takes effect: restart."
+    )
+    address_v4_bits: int = Field(
+        32, ge=0, le=32, description="Bits of IPv4 addresses that are kept. Takes effect: restart."
+    )
+    address_v6_bits: int = Field(
+        128,
+        ge=0,
+        le=128,
+        description="Bits of IPv6 addresses that are kept. Takes effect: restart.",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level of all other messages. Takes effect: reload."
+    )
+
+
+class Config(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter=NESTED,
+    )
+
+    folder: Path = Field(
+        Path(),
+        description="Folder that relative paths start from; default: that of the file."
+        " Takes effect: restart.",
+    )
+    compat: Compat = Field(
+        "rfc", description="Whose manners to follow: rfc or arin. Takes effect: reload."
+    )
+    listen: tuple[ListenConfig, ...] = Field(
+        (ListenConfig(),), min_length=1, description="Where to listen. Takes effect: restart."
+    )
+    zones: tuple[Path, ...] = Field(
+        (),
+        description="Zone folders, loaded at start and reload when they changed."
+        " Takes effect: reload.",
+    )
+    arin_config: Path | None = Field(
+        None,
+        description="rwhoisd.conf of an ARIN installation, imported at start and reload when"
+        " its files changed. Takes effect: reload.",
+    )
+    state: Path = Field(
+        Path("/var/lib/rwhoisd"),
+        description="Folder of what the server keeps: store and image. Takes effect: restart.",
+    )
+    host: str = Field(
+        "", description="Name in the banner; default: the system's. Takes effect: reload."
+    )
+    contact: str = Field("", description="Mail address in -status. Takes effect: reload.")
+    workers: Count = Field(
+        0, le=256, description="Processes that serve; 0: one per processor. Takes effect: restart."
+    )
+    user: str = Field(
+        "", description="User to become once the ports are bound. Takes effect: restart."
+    )
+    group: str = Field(
+        "", description="Group to become; default: the user's. Takes effect: restart."
+    )
+    store: StoreConfig = Field(StoreConfig(), description=StoreConfig.__doc__)
+    image: ImageConfig = Field(ImageConfig(), description=ImageConfig.__doc__)
+    limits: LimitsConfig = Field(LimitsConfig(), description=LimitsConfig.__doc__)
+    query: QueryConfig = Field(QueryConfig(), description=QueryConfig.__doc__)
+    referral: ReferralConfig = Field(ReferralConfig(), description=ReferralConfig.__doc__)
+    forward: ForwardConfig = Field(ForwardConfig(), description=ForwardConfig.__doc__)
+    directives: dict[str, DirectiveConfig] = Field(
+        {},
+        description="Directives by name: on or off, and who may use them. Takes effect: reload.",
+    )
+    transfer: dict[str, AccessConfig] = Field(
+        {}, description="Authority areas by name: who may -xfer them. Takes effect: reload."
+    )
+    programs: ProgramsConfig = Field(ProgramsConfig(), description=ProgramsConfig.__doc__)
+    access_files: AccessFilesConfig = Field(
+        AccessFilesConfig(), description=AccessFilesConfig.__doc__
+    )
+    log: LogConfig = Field(LogConfig(), description=LogConfig.__doc__)
+
+    @field_validator("directives", mode="before")
+    @classmethod
+    def _switches(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        rows = {}
+        for name, row in value.items():
+            if name.lower() not in NAMES:
+                raise ValueError(_unknown("directive", name, NAMES))
+            rows[name.lower()] = {"enabled": row} if isinstance(row, bool | str) else row
+        return rows
+
+    @field_validator("limits")
+    @classmethod
+    def _whois_clients_do_not_wait(cls, limits: LimitsConfig, info: ValidationInfo) -> LimitsConfig:
+        idle = limits.idle_seconds
+        if info.data.get("compat") == "rfc" and not 0 < idle < 60:
+            raise ValueError(
+                f"idle_seconds {idle:g} has to be above 0 and below 60 in rfc mode,"
+                " because whois clients give up after 60 seconds"
+            )
+        return limits
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables before the file, nothing else."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    def path(self, path: Path) -> Path:
+        """``path`` with relative paths starting from the configuration's folder."""
+        return self.folder / path.expanduser()
+
+    @property
+    def state_path(self) -> Path:
+        """Folder of what the server keeps."""
+        return self.path(self.state)
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        return self.store.url or f"sqlite+aiosqlite:///{self.state_path / 'store.sqlite'}"
+
+    @property
+    def image_path(self) -> Path:
+        """Folder of the image."""
+        return self.path(self.image.path) if self.image.path else self.state_path / "image"
+
+
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration in a TOML file with the environment and ``overrides`` over it.
+
+    ``overrides`` are top-level options given on a command line. Raises: ConfigError.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is no TOML: {error}"]) from None
+    data.setdefault("folder", str(path.absolute().parent))
+    return build({**data, **(overrides or {})}, str(path), text)
+
+
+def build(data: Mapping[str, Any], place: str = "configuration", text: str = "") -> Config:
+    """The configuration in ``data``, laid out as the file is, with the environment over it.
+
+    ``place`` names where the data came from, ``text`` is its source, for line numbers.
+    Raises: ConfigError.
+    """
+    findings = list(_unknown_variables(os.environ))
+    try:
+        config = Config(**data)
+    except ValidationError as error:
+        findings += [_finding(row, place, text) for row in error.errors(include_url=False)]
+    except SettingsError as error:
+        findings.append(f"environment: {error}; lists and tables are written as JSON")
+    if findings:
+        raise ConfigError(findings)
+    return config
+
+
+def options(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Every option as (dotted name, default, description); ``[]`` and ``<name>`` are rows."""
+    for name, field in section.model_fields.items():
+        model, mark = _section_of(field.annotation)
+        if model is None:
+            yield (
+                prefix + name,
+                field.get_default(call_default_factory=True),
+                (field.description or ""),
+            )
+        else:
+            yield from options(model, f"{prefix}{name}{mark}.")
+
+
+def _section_of(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """The section an option holds, with the mark of what holds it: a row, a name or nothing."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((found for a in arguments if (found := _section_of(a))[0]), (None, ""))
+    mark = {tuple: "[]", dict: ".<name>"}.get(get_origin(annotation), "")
+    inner = arguments[-1 if mark == ".<name>" else 0] if mark and arguments else None
+    model = _section_of(inner)[0] if inner is not None else None
+    return model, mark
+
+
+def _finding(row: Any, place: str, text: str) -> str:
+    """One mistake as ``place: option: what is wrong``."""
+    location: tuple[str | int, ...] = row["loc"]
+    variable = _variable(location)
+    where = variable if variable in os.environ else place
+    if where == place and (line := _line_of(text, location)):
+        where = f"{place}:{line}"
+    dotted = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".")
+    if row["type"] == "extra_forbidden":
+        return f"{where}: {_unknown('option', dotted, _siblings(location))}"
+    message = row["msg"].removeprefix("Value error, ")
+    given = "" if row["type"] in ("missing", "value_error") else f", not {row['input']!r}"
+    return f"{where}: {dotted}: {message}{given}" if dotted else f"{where}: {message}"
+
+
+def _variable(location: Sequence[str | int]) -> str:
+    return ENVIRONMENT_PREFIX + NESTED.join(str(part) for part in location).upper()
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    """Words for a name that is not known, with the nearest one that is."""
+    last = name.rpartition(".")[2]
+    near = difflib.get_close_matches(last.lower(), known, 1, 0.5) or [
+        k for k in known if k.startswith(last.lower()[:3])
+    ]
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+    return f"unknown {kind} {name!r}; {hint}"
+
+
+def _siblings(location: Sequence[str | int]) -> list[str]:
+    """Names of the options in the section where an unknown one was found."""
+    section: type[BaseModel] = Config
+    for part in location[:-1]:
+        if isinstance(part, str) and part in section.model_fields:
+            section = _section_of(section.model_fields[part].annotation)[0] or section
+    return list(section.model_fields)
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """Findings for ``RWHOISD_…`` variables that name no option; pydantic passes over them."""
+    for variable in sorted(environment):
+        if not variable.startswith(ENVIRONMENT_PREFIX):
+            continue
+        parts = variable[len(ENVIRONMENT_PREFIX) :].lower().split(NESTED)
+        if parts[0] not in Config.model_fields:
+            known = [_variable([name]) for name in Config.model_fields]
+            near = difflib.get_close_matches(variable, known, 1, 0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"{variable}: unknown variable{hint}"
+
+
+_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
+_KEY: Final = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w.-]+)(?:\s*\.\s*(?:"[^"]*"|[\w-]+))*)\s*=""")
+_NAME: Final = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
+
+
+def _line_of(text: str, location: Sequence[str | int]) -> int:
+    """Number of the line that comes nearest to ``location``; 0 when none does.
+
+    A light reading of TOML: headers and the first key of each line. It only serves messages.
+    """
+    header: list[str | int] = []
+    rows: dict[str, int] = {}
+    best, found = 0, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        key: list[str | int] = []
+        if match := _HEADER.match(line):
+            name = match[2]
+            header = [*_names(name)]
+            if match[1] == "[[":
+                rows[name] = rows.get(name, -1) + 1
+                header.append(rows[name])
+        elif match := _KEY.match(line):
+            key = [*_names(match[1])]
+        elif not line.strip().startswith("["):
+            continue
+        depth = _agreement([*header, *key], location)
+        if depth > best:
+            best, found = depth, number
+    return found
+
+
+def _names(text: str) -> list[str]:
+    return ["".join(match) for match in _NAME.findall(text)]
+
+
+def _agreement(path: Sequence[str | int], location: Sequence[str | int]) -> int:
+    """Length of ``path`` when ``location`` begins with it, else 0."""
+    return len(path) if list(location[: len(path)]) == list(path) else 0
