@@ -1,0 +1,335 @@
+"""From a query line to a :class:`~rwhoisd.query.ast.Query`, and back (RFC 2167 §3.4).
+
+Two steps. Reading is pure: the grammar (grammar.lark) turns a line into the words it is made
+of and knows no schema. Resolving asks the words of the served schemas (:class:`Names`) and the
+dialect which word is a class or an attribute, and refuses what is too complex.
+
+Lines of one term, nearly all that are asked, are read by one regular expression that gives what
+the grammar gives (tests/property/test_query.py holds the two together). Other lines go through
+Lark behind a bounded cache. It is keyed by the line alone, as what is cached depends on nothing
+else: neither on a schema, nor on the dialect.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, NamedTuple, NoReturn
+
+from lark import Lark, LarkError, Transformer, v_args
+
+from rwhoisd.directory.dialect import Dialect
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.names import Network
+from rwhoisd.directory.schema import NAME
+from rwhoisd.query.ast import Match, Query, Term
+
+CACHED_LINES: Final = 1024
+CACHED_OCTETS: Final = 1 << 20
+_OCTETS_PER_PIECE: Final = 300  # measured: a Piece, its texts and its place in the tuples
+
+_BLANKS: Final = " \t\v\f"  # what C's isspace takes; latin-1 has more that are ordinary here
+
+
+@dataclass(frozen=True)
+class Names:
+    """The words that mean something in the schemas served, all lower case.
+
+    ``classes``: class name or alias → canonical class name, as ``schema.class_names`` gives it.
+    ``attributes``: names and aliases of all attributes, base attributes included.
+    """
+
+    classes: Mapping[str, str]
+    attributes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a query may be before it is too complex (351, arin-rwhoisd.md §7.4)."""
+
+    wildcard: bool = True  # any "*"
+    leading_wildcard: bool = False  # "*" in front
+    terms: int = 64  # in all branches together
+
+
+class Piece(NamedTuple):
+    """A term as it was read: nothing looked up, quotes and stars still in ``text``."""
+
+    attribute: str | None
+    negated: bool  # "!="
+    kind: str  # "word", "quoted" or "below"
+    text: str
+
+
+class Line(NamedTuple):
+    """A line as it was read; ``head`` is the word that stands where a class may stand."""
+
+    head: str | None
+    branches: tuple[tuple[Piece, ...], ...]
+
+
+def parse(
+    line: bytes,
+    names: Names,
+    dialect: Dialect,
+    allowed: Allowed = Allowed(),  # noqa: B008 (frozen)
+) -> Query:
+    """The query that ``line`` asks; the line end may be gone or not.
+
+    Cost:    2 to 3 µs for one term, else about 8 µs a term the first time.
+    Raises:  RwhoisError 350 (no query), 351 (too complex); in the rfc dialect also 341 (the
+             first of two words is no class) and 320 (the word before "=" is no attribute).
+             Nothing else, whatever the octets are.
+    Source:  RFC 2167 §3.4; arin-rwhoisd.md §7; N30-N37.
+    """
+    read = read_line(line)
+    if read is None:
+        _refuse(ResponseCode.INVALID_QUERY_SYNTAX)
+    return resolve(read, names, dialect, allowed)
+
+
+def text(query: Query) -> bytes:
+    """A line that asks ``query``: ``parse`` gives it back, in the dialect it was parsed in.
+
+    Every value is quoted, so that no word of a schema can change what the line means.
+    """
+    asked = " or ".join(" and ".join(map(_term_text, branch)) for branch in query.branches)
+    return (f"{query.class_name} {asked}" if query.class_name else asked).encode("latin-1")
+
+
+_TEXT_FORMS: Final = {
+    Match.EXACT: '"{}"',
+    Match.PREFIX: '"{}*"',
+    Match.SUFFIX: '"*{}"',
+    Match.CONTAINS: '"*{}*"',
+    Match.BELOW: "{}**",
+}
+
+
+def _term_text(term: Term) -> str:
+    # "*" alone between quotes is no token (the body needs a character): it goes outside.
+    form = '""*' if term.match is Match.PREFIX and not term.value else _TEXT_FORMS[term.match]
+    value = form.format(term.value)
+    return f"{term.attribute}={value}" if term.attribute else value
+
+
+# ---------------------------------------------------------------- reading: no schema
+
+# The one-term forms [CLASS] [ATTRIBUTE "="] VALUE in upper case, VALUE a word or a quoted text,
+# a star at its end. Stricter than the grammar: what it leaves alone, the grammar reads.
+_ONE_TERM: Final = re.compile(
+    rb"""[ \t]*+
+    (?: ([A-Z0-9_-]++) [ \t]++ (?![ \t=]|!=) )?
+    (?: ([A-Z0-9_-]++) [ \t]*+ = [ \t]*+ )?
+    (?: ("[^"*\0\r\n]++\*?"\*?) | ([^ \t=*"!\0\r\n]++\*?) )
+    [ \t]*+ \Z""",
+    re.VERBOSE,
+)
+_KEYWORDS: Final = frozenset({b"AND", b"OR"})
+
+
+def read_line(line: bytes) -> Line | None:
+    """The words of ``line``; None when it is no query in any dialect (350)."""
+    line = line.rstrip(b"\r\n").upper()  # bytes.upper: ASCII only, like the C locale
+    return read_one_term(line) or _LINES.read(line)
+
+
+def read_one_term(line: bytes) -> Line | None:
+    """The words of a one-term line in upper case; None when the grammar has to look.
+
+    Whatever it gives, ``read_by_grammar`` gives as well.
+    """
+    match = _ONE_TERM.match(line)
+    if match is None:
+        return None
+    head, attribute, quoted, word = match.groups()
+    if head in _KEYWORDS or attribute in _KEYWORDS or word in _KEYWORDS:
+        return None
+    piece = Piece(
+        attribute and attribute.decode("latin-1"),
+        False,
+        "quoted" if quoted else "word",
+        (quoted or word).decode("latin-1"),
+    )
+    return Line(head and head.decode("latin-1"), ((piece,),))
+
+
+def read_by_grammar(line: bytes) -> Line | None:
+    """The words of any line in upper case, as grammar.lark has them; None when it has not."""
+    try:
+        read = _grammar().parse(line.decode("latin-1"))
+    except LarkError:
+        return None
+    assert isinstance(read, Line)  # what the transformer makes of the start rule
+    return read
+
+
+@v_args(inline=True)
+class _Reading(Transformer[str, Line]):
+    """Makes the grammar's rules into ``Line`` and ``Piece`` while Lark parses."""
+
+    def start(self, head: str | None, *branches: tuple[Piece, ...]) -> Line:
+        return Line(head and str(head), branches)
+
+    def clause(self, *pieces: Piece) -> tuple[Piece, ...]:
+        return pieces
+
+    def equal(self, attribute: str, operand: Piece) -> Piece:
+        return operand._replace(attribute=str(attribute))
+
+    def unequal(self, attribute: str, operand: Piece) -> Piece:
+        return operand._replace(attribute=str(attribute), negated=True)
+
+    def word(self, token: str) -> Piece:
+        return Piece(None, False, "word", str(token))
+
+    def quoted(self, token: str) -> Piece:
+        return Piece(None, False, "quoted", str(token))
+
+    def below(self, token: str) -> Piece:
+        return Piece(None, False, "below", str(token))
+
+
+@cache
+def _grammar() -> Lark:
+    """The grammar, built at its first use (10 ms), once per process."""
+    return Lark.open("grammar.lark", rel_to=__file__, parser="lalr", transformer=_Reading())
+
+
+class LineCache:
+    """Lines that the grammar has read, refused ones too; the oldest go first.
+
+    Bounded by ``lines`` and, as lines differ much in length, by ``octets`` of memory.
+    """
+
+    def __init__(self, lines: int = CACHED_LINES, octets: int = CACHED_OCTETS) -> None:
+        self._lines, self._octets = lines, octets
+        self._held: dict[bytes, tuple[Line | None, int]] = {}
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def read(self, line: bytes) -> Line | None:
+        """``read_by_grammar``, or what it gave for the same line before."""
+        if found := self._held.get(line):
+            return found[0]
+        read = read_by_grammar(line)
+        self._keep(line, read)
+        return read
+
+    def _keep(self, line: bytes, read: Line | None) -> None:
+        pieces = sum(map(len, read.branches)) if read else 0
+        size = len(line) + _OCTETS_PER_PIECE * (1 + pieces)
+        if size > self._octets:
+            return
+        self._held[line] = read, size
+        self.octets += size
+        while len(self._held) > self._lines or self.octets > self._octets:
+            self.octets -= self._held.pop(next(iter(self._held)))[1]
+
+
+_LINES: Final = LineCache()
+
+
+# ---------------------------------------------------------------- resolving: the schemas' words
+
+
+def resolve(line: Line, names: Names, dialect: Dialect, allowed: Allowed) -> Query:
+    """The query that ``line`` is under ``names``; errors as ``parse``, syntax before 351."""
+    class_name = _class_name(line, names, dialect)
+    for piece in _pieces(line):
+        _check_words(piece, names, dialect)
+    if sum(map(len, line.branches)) > allowed.terms:
+        _refuse(ResponseCode.QUERY_TOO_COMPLEX)
+    return Query(
+        class_name,
+        tuple(tuple(_term(p, dialect, allowed) for p in branch) for branch in line.branches),
+    )
+
+
+def _pieces(line: Line) -> Iterator[Piece]:
+    return (piece for branch in line.branches for piece in branch)
+
+
+def _class_name(line: Line, names: Names, dialect: Dialect) -> str | None:
+    """Canonical name of the class in front; None when none stands there."""
+    if line.head is None:
+        if not dialect.lone_class_is_word and _first_word(line) in names.classes:
+            # ARIN's lexer takes it for a class, which nothing it can read follows (§7.2)
+            _refuse(ResponseCode.INVALID_QUERY_SYNTAX)
+        return None
+    class_name = names.classes.get(line.head.lower())
+    if class_name is None:
+        _refuse_word(dialect.unknown_class, line.head)
+    return class_name
+
+
+def _first_word(line: Line) -> str:
+    first = line.branches[0][0]
+    return (first.attribute or first.text).lower()  # a quoted text keeps its quotes: no word
+
+
+def _check_words(piece: Piece, names: Names, dialect: Dialect) -> None:
+    """Refuse words that stand where the dialect has no place for them (320, 350)."""
+    if piece.attribute is not None:
+        if piece.attribute.lower() not in names.attributes:
+            _refuse_word(dialect.unknown_attribute, piece.attribute)
+        _check_operand(piece, names, dialect)
+    if piece.kind == "below" and Network.from_text(_plain(piece)) is None:
+        _refuse(ResponseCode.INVALID_QUERY_SYNTAX)
+
+
+def _check_operand(piece: Piece, names: Names, dialect: Dialect) -> None:
+    if piece.kind != "word":
+        return
+    misread = (not dialect.equals_in_value and "=" in piece.text) or (
+        not dialect.attribute_word_is_value and piece.text.lower() in names.attributes
+    )
+    if misread:
+        _refuse(ResponseCode.INVALID_QUERY_SYNTAX)
+
+
+def _term(piece: Piece, dialect: Dialect, allowed: Allowed) -> Term:
+    """The term a piece stands for; 351 in the order of arin-rwhoisd.md §7.4."""
+    value, match = _value(piece, dialect)
+    leading = match is Match.SUFFIX or match is Match.CONTAINS
+    if (
+        (match is not Match.EXACT and not allowed.wildcard)
+        or (leading and not allowed.leading_wildcard)
+        or piece.negated
+    ):
+        _refuse(ResponseCode.QUERY_TOO_COMPLEX)
+    return Term(value, match, piece.attribute and piece.attribute.lower())
+
+
+def _value(piece: Piece, dialect: Dialect) -> tuple[str, Match]:
+    """Value and comparison (arin-rwhoisd.md §7.3): quotes go, then blanks outside of stars.
+
+    Stars at the end go before those in front, so that what is all stars is an empty prefix.
+    """
+    plain = _plain(piece)
+    if piece.kind == "below":
+        return plain, Match.BELOW
+    value = plain.rstrip("*")
+    trailing = len(value) < len(plain)
+    if not value.startswith("*"):
+        return value, Match.PREFIX if trailing else Match.EXACT
+    contains = trailing or dialect.leading_star_contains
+    return value.lstrip("*"), Match.CONTAINS if contains else Match.SUFFIX
+
+
+def _plain(piece: Piece) -> str:
+    plain = piece.text.replace('"', "").strip(_BLANKS)
+    return plain.removesuffix("**") if piece.kind == "below" else plain
+
+
+def _refuse_word(code: ResponseCode, word: str) -> NoReturn:
+    """Refuse an unknown class or attribute; what can be no name (R3.1.9-3) is bad syntax."""
+    if code is ResponseCode.INVALID_QUERY_SYNTAX or not NAME.match(word):
+        _refuse(ResponseCode.INVALID_QUERY_SYNTAX)
+    raise RwhoisError(code, word.lower())
+
+
+def _refuse(code: ResponseCode) -> NoReturn:
+    raise RwhoisError(code)
