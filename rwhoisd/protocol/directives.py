@@ -4,7 +4,7 @@ The order is ARIN's, as are the descriptions (arin-rwhoisd.md §2, §3); the bit
 RFC 2167 Appendix D. ``rwhois`` has no bit and cannot be switched off (R3.2-1).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +25,7 @@ class Directive:
     syntax: str
     match_octets: int
     handler: str
-    program: str = ""  # of an X- directive: program and fixed arguments, as configured
+    program: tuple[str, ...] = ()  # of an X- directive: program and fixed arguments
 
     def matches(self, word: str) -> bool:
         """Whether the typed ``word`` means this row: any suffix is accepted (ruling c)."""
@@ -75,7 +75,11 @@ NAMES: Final = tuple(row.name for row in BUILT_IN)
 
 
 def x_directive(
-    command: str, program: str, *, description: str = "", command_octets: int | None = None
+    command: str,
+    program: Sequence[str],
+    *,
+    description: str = "",
+    command_octets: int | None = None,
 ) -> Directive:
     """The row of an external directive ``-X-command``.
 
@@ -91,7 +95,7 @@ def x_directive(
         f"-{name} [<argument> ...]",
         max(size, 1) + len(X_PREFIX),
         X_HANDLER,
-        program,
+        tuple(program),
     )
 
 

@@ -1,6 +1,6 @@
 """What is said back: response lines and the code that ends them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from rwhoisd.directory.dialect import Dialect
@@ -15,7 +15,8 @@ class Reply(NamedTuple):
 
     ``body`` are finished lines in the wire's charset and line end. The session adds ``%ok``,
     or ``%error`` when there is a ``code``. ``ended`` says that the body has its own last line,
-    as the output of an external program may. ``hits`` is for the log: objects in the answer.
+    as the output of an external program may. ``more`` are the further parts of a long body, made
+    while they are sent. ``hits`` is for the log: objects in the answer.
     """
 
     body: bytes = b""
@@ -23,6 +24,7 @@ class Reply(NamedTuple):
     detail: str = ""
     close: bool = False
     ended: bool = False
+    more: Iterator[bytes] | None = None
     hits: int = 0
 
 

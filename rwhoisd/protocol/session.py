@@ -7,17 +7,21 @@ and takes requests one at a time; each request gets exactly one reply before the
     while isinstance(request := session.next_request(), Request): ...
         write(session.send(service.handle(session.peer, request)))
 
+A reply whose body is long comes in parts: while ``sending`` is true, ``send_part`` has to be
+called for the next one, at the pace at which the client reads.
+
 State is what the peer switched (``Peer``) and three flags: input has ended, a reply is due,
 the session is over. ``-register on`` puts a spool into the peer; while it is there, lines that
 are no directives go into it and nothing is said (R3.3.9-2). After a query without hold-connect
 the session is over: what came behind the query is dropped (R3.1.6-2).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from rwhoisd.directory.dialect import Dialect
-from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import Credentials
 from rwhoisd.protocol.lines import LineBuffer, LineRefusedError
 from rwhoisd.protocol.replies import Reply, error_line
@@ -85,6 +89,7 @@ class Session:
         "_ended",
         "_lines",
         "_ok",
+        "_parts",
         "closing",
         "peer",
     )
@@ -103,6 +108,7 @@ class Session:
         )
         self._due: Request | None = None
         self._ended = False
+        self._parts: Iterator[bytes] | None = None
         self.closing = False
         self.peer = Peer(address, limits)
 
@@ -150,20 +156,26 @@ class Session:
                 return request
         return CLOSED
 
+    @property
+    def sending(self) -> bool:
+        """Whether parts of the last reply are still to be had from ``send_part``."""
+        return self._parts is not None
+
     def send(self, reply: Reply) -> bytes:
-        """The reply on the wire: its lines, then exactly one ``%ok`` or ``%error`` (R3.1.2-4)."""
-        if (
-            reply.close
-            or (reply.code is not None and reply.code.fatal)
-            or (not self.peer.holdconnect and self._ends_session())
-        ):
-            self._close()
-        self._due = None
-        if reply.ended:
+        """The reply on the wire: its lines, then exactly one ``%ok`` or ``%error`` (R3.1.2-4).
+
+        Only the first part of it when the reply has more, see ``sending``.
+        """
+        if reply.more is not None:
+            self._parts = self._stream(reply, reply.more)
             return reply.body
-        if reply.code is None:
-            return reply.body + self._ok
-        return reply.body + error_line(self._dialect, reply.code, reply.detail)
+        return reply.body + self._end(reply)
+
+    def send_part(self) -> bytes:
+        """The next part of a long reply; empty when there is none."""
+        if self._parts is None:
+            return b""
+        return next(self._parts, b"")
 
     def refuse(self, code: ResponseCode, detail: str = "") -> bytes:
         """End the session without being asked: idle, too many sessions, too many queries.
@@ -175,6 +187,29 @@ class Session:
         self._close()
         return error_line(self._dialect, code, detail)
 
+    def _stream(self, reply: Reply, more: Iterator[bytes]) -> Iterator[bytes]:
+        """The parts of a long reply and its last line, which tells when a part failed."""
+        try:
+            yield from more
+        except RwhoisError as failure:
+            reply = reply._replace(code=failure.code, detail=failure.detail)
+        yield self._end(reply)
+
+    def _end(self, reply: Reply) -> bytes:
+        """The last line of a reply; the request has got it then."""
+        if (
+            reply.close
+            or (reply.code is not None and reply.code.fatal)
+            or (not self.peer.holdconnect and self._ends_session())
+        ):
+            self._close()
+        self._due = self._parts = None
+        if reply.ended:
+            return b""
+        if reply.code is None:
+            return self._ok
+        return error_line(self._dialect, reply.code, reply.detail)
+
     def _ends_session(self) -> bool:
         due = self._due
         return type(due) is QueryRequest or (
@@ -184,6 +219,7 @@ class Session:
     def _close(self) -> None:
         self.closing = True
         self._due = None
+        self._parts = None
         self.peer.spool = None
         self._lines.clear()
 

@@ -5,7 +5,7 @@ import pytest
 from rwhoisd.directory.dialect import ARIN, RFC
 from rwhoisd.protocol.directives import BUILT_IN, NAMES, DirectiveTable, x_directive
 
-ECHO = x_directive("echo", "/bin/echo", command_octets=2)
+ECHO = x_directive("echo", ["/bin/echo"], command_octets=2)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +29,15 @@ def test_find(word: str, name: str | None) -> None:
 
 
 def test_first_row_wins() -> None:
-    table = DirectiveTable(external=[x_directive("te", "a"), x_directive("test", "b")])
+    table = DirectiveTable(external=[x_directive("te", ["a"]), x_directive("test", ["b"])])
     row = table.find("X-test")
     assert row is not None
-    assert row.program == "a"
+    assert row.program == ("a",)
 
 
 def test_command_octets_are_at_most_the_command() -> None:
-    assert x_directive("te", "a", command_octets=9).match_octets == 4
-    assert x_directive("te", "a").match_octets == 4
+    assert x_directive("te", ["a"], command_octets=9).match_octets == 4
+    assert x_directive("te", ["a"]).match_octets == 4
 
 
 def test_capability_is_the_sum_of_what_is_on() -> None:

@@ -1,9 +1,11 @@
 """The session, driven with byte strings and no event loop."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from rwhoisd.directory.dialect import ARIN, RFC, Dialect
-from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.protocol.replies import OK, Reply, banner, body, error_line
 from rwhoisd.protocol.requests import (
     CLOSED,
@@ -226,6 +228,46 @@ def test_records_of_a_spool() -> None:
 )
 def test_split_arguments(text: str, arguments: tuple[str, ...]) -> None:
     assert split_arguments(text) == arguments
+
+
+def test_a_long_reply_comes_in_parts() -> None:
+    one = session()
+    one.receive(b"-xfer a\n-status\n")
+    one.next_request()
+    assert one.send(Reply(b"1\n", more=iter([b"2\n", b"3\n"]))) == b"1\n"
+    parts = []
+    while one.sending:
+        with pytest.raises(RuntimeError, match="no reply"):
+            one.next_request()
+        parts.append(one.send_part())
+    assert parts == [b"2\n", b"3\n", b"%ok\n"]
+    assert one.send_part() == b""
+    assert one.next_request() == DirectiveRequest("status", "")
+
+
+def failing_parts() -> Iterator[bytes]:
+    yield b"2\n"
+    raise RwhoisError(ResponseCode.UNIDENTIFIED)
+
+
+def test_a_part_that_fails_ends_in_an_error() -> None:
+    one = session()
+    one.receive(b"-xfer a\n")
+    one.next_request()
+    one.send(Reply(b"1\n", more=failing_parts()))
+    assert one.send_part() == b"2\n"
+    assert one.send_part() == b"%error 402 Unidentified Error\n"
+    assert not one.sending
+    assert one.next_request() is NEED_DATA
+
+
+def test_refuse_gives_a_long_reply_up() -> None:
+    one = session()
+    one.receive(b"-xfer a\n")
+    one.next_request()
+    one.send(Reply(b"1\n", more=failing_parts()))
+    assert one.refuse(ResponseCode.SERVICE_NOT_AVAILABLE)
+    assert not one.sending
 
 
 def test_body_and_error_line() -> None:
