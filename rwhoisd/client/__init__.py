@@ -1,0 +1,1 @@
+"""The ``rwhois`` command: asks a server, follows its referrals, shows what came of it."""

@@ -1,11 +1,20 @@
 """An authority area: a name in a hierarchy, its SOA, its classes, who guards it (§2.4)."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from ipaddress import IPv6Address
+from typing import Final, Literal
 
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.schema import Schema
 from rwhoisd.directory.soa import Soa
+
+DEFAULT_PORT: Final = 4321  # IANA, §3.5.1
+
+_HOST_PORT: Final = re.compile(
+    r"(?:\[(?P<v6>[^\]]+)\]|(?P<bare>[^\s\[\]:]*:[^\s\[\]:]*:[^\s\[\]]*)|(?P<host>[A-Za-z0-9._-]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +22,24 @@ class HostPort:
     """Where a server listens; ``host`` is a name or a literal address without brackets."""
 
     host: str
-    port: int = 4321
+    port: int = DEFAULT_PORT
+
+    @classmethod
+    def from_text(cls, text: str) -> "HostPort":
+        """Read ``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address.
+
+        Raises: ValueError that says what is wrong.
+        """
+        match = _HOST_PORT.match(text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is no host, host:port or [IPv6 address]:port")
+        literal = match["v6"] or match["bare"]
+        if literal:
+            IPv6Address(literal)  # raises ValueError that names it
+        port = int(match["port"] or DEFAULT_PORT)
+        if not 0 < port < 65536:
+            raise ValueError(f"{text!r}: port {port} is out of range")
+        return cls(literal or match["host"], port)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

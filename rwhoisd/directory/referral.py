@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from rwhoisd.directory.area import HostPort
+from rwhoisd.directory.area import DEFAULT_PORT, HostPort
 
 _URL: Final = re.compile(
     r"rwhois://(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))"
@@ -12,7 +12,6 @@ _URL: Final = re.compile(
     re.IGNORECASE,
 )
 _AREA_TAG: Final = "auth-area="
-DEFAULT_PORT: Final = 4321
 
 
 @dataclass(frozen=True, slots=True)
