@@ -1,0 +1,185 @@
+"""Limits that hold over all workers together: a small table in shared memory.
+
+Theory of operation. The table is an anonymous mapping made before the workers are forked. Its
+rows are client nets, found by a seeded hash in groups of eight. A row has two cells that every
+worker writes, its key and the time its next query is due, and one cell per worker: how many
+connections of that net the worker holds. No cell of the second kind has two writers, so there
+is no lock; what a dead worker held is forgotten by clearing its column. Two workers that
+charge the same net in the same tenth of a microsecond lose one charge, which is harmless.
+
+Queries are limited by the time the next one is due (the generic cell rate algorithm): one
+number per net, no refilling, and a burst as long as the whole interval's allowance.
+
+A full group makes the newcomer share the row that holds least: the table never grows, and
+nobody gets around a limit by coming from many nets.
+"""
+
+import mmap
+import os
+import time
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from rwhoisd.directory.access import EVERYONE, AccessRules, Address
+from rwhoisd.directory.names import ADDRESS_BITS
+
+GROUP: Final = 8
+EXEMPT: Final = -1  # row of clients that no limit per net holds for
+_WORD: Final = 8
+_MAX_CONNECTIONS: Final = 0xFFFF  # what a cell of a worker can count
+
+
+class Counter(IntEnum):
+    """What a worker counts; the columns of its own row of counters."""
+
+    CONNECTIONS = 0  # held now
+    ACCEPTED = 1
+    REQUESTS = 2
+    DENIED = 3  # by access rules
+    TOO_MANY = 4  # connections in all or of one net
+    TOO_FAST = 5  # queries of one net
+    IDLE = 6
+    SLOW = 7  # did not take an answer in time
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """The limits; 0 is none. ``exempt`` lists clients the limits per net do not hold for."""
+
+    connections: int = 0
+    connections_per_net: int = 0
+    queries_per_net: int = 0
+    query_interval_seconds: float = 60.0
+    net_v4_bits: int = 32
+    net_v6_bits: int = 64
+    exempt: AccessRules = EVERYONE
+
+    @property
+    def per_net(self) -> bool:
+        """Whether any limit per net is set."""
+        return bool(self.connections_per_net or self.queries_per_net)
+
+
+class LimitTable:
+    """The shared memory: rows of client nets, a column and a row of counters per worker."""
+
+    def __init__(self, clients: int, workers: int) -> None:
+        """``clients`` rows, rounded up to whole groups."""
+        self.groups: Final = -(-clients // GROUP)
+        self.workers: Final = workers
+        rows = self.groups * GROUP
+        columns = -(-rows * 2 // _WORD) * _WORD
+        self._memory = mmap.mmap(-1, rows * _WORD * 2 + workers * (columns + len(Counter) * _WORD))
+        view, offset = memoryview(self._memory), 0
+
+        def cut(octets: int) -> memoryview:
+            nonlocal offset
+            offset += octets
+            return view[offset - octets : offset]
+
+        self.keys: Final = cut(rows * _WORD).cast("Q")
+        self.due: Final = cut(rows * _WORD).cast("d")
+        self.held: Final = [cut(columns).cast("H") for _ in range(workers)]
+        self.counters: Final = [cut(len(Counter) * _WORD).cast("Q") for _ in range(workers)]
+        self.seed: Final = os.urandom(16)
+
+    def connections(self) -> int:
+        """Connections held now by all workers."""
+        return sum(row[Counter.CONNECTIONS] for row in self.counters)
+
+    def total(self, counter: Counter) -> int:
+        """A counter summed over all workers, dead ones included."""
+        return sum(row[counter] for row in self.counters)
+
+    def held_by_net(self, row: int) -> int:
+        """Connections of the net in ``row``, over all workers."""
+        return sum(column[row] for column in self.held)
+
+    def forget(self, worker: int) -> None:
+        """Clear what a worker that died had held; its other counters stay."""
+        column = self.held[worker]
+        column[:] = memoryview(bytes(column.nbytes)).cast("H")
+        self.counters[worker][Counter.CONNECTIONS] = 0
+
+    def row_of(self, key: int, now: float) -> int:
+        """The row of a net by its key, made when there is none; in a full group a shared one."""
+        start = key % self.groups * GROUP
+        keys = self.keys[start : start + GROUP].tolist()
+        if key in keys:
+            return start + keys.index(key)
+        loads = [(self.held_by_net(i), max(self.due[i], now)) for i in range(start, start + GROUP)]
+        row = start + min(range(GROUP), key=loads.__getitem__)
+        if loads[row - start] == (0, now):  # empty, or nothing is remembered of its net
+            self.keys[row] = key
+        return row
+
+
+class WorkerLimits:
+    """The limits as one worker applies them."""
+
+    def __init__(self, table: LimitTable, worker: int, settings: LimitSettings) -> None:
+        self._table = table
+        self._held = table.held[worker]
+        self._due = table.due
+        self._counters = table.counters[worker]
+        self.configure(settings)
+
+    def configure(self, settings: LimitSettings) -> None:
+        """Apply other limits from now on; what is held stays held."""
+        self._settings = settings
+        self._shift = {
+            4: ADDRESS_BITS[4] - settings.net_v4_bits,
+            6: ADDRESS_BITS[6] - settings.net_v6_bits,
+        }
+        queries = settings.queries_per_net
+        self._cost = settings.query_interval_seconds / queries if queries else 0.0
+        # Half a query more than the interval, so that rounding does not eat the last one.
+        self._burst = settings.query_interval_seconds + self._cost / 2
+
+    def count(self, counter: Counter) -> None:
+        """Add one to a counter."""
+        self._counters[counter] += 1
+
+    def admit(self, address: Address | None) -> int | None:
+        """The row to charge for a new connection, to be given back to ``leave``; None when full."""
+        settings = self._settings
+        if settings.connections and self._table.connections() >= settings.connections:
+            return None
+        row = self._row(address)
+        if row != EXEMPT:
+            most = settings.connections_per_net or _MAX_CONNECTIONS
+            if self._table.held_by_net(row) >= most:
+                return None
+            self._held[row] += 1
+        self._counters[Counter.CONNECTIONS] += 1
+        self._counters[Counter.ACCEPTED] += 1
+        return row
+
+    def leave(self, row: int) -> None:
+        """The connection that ``admit`` gave ``row`` for is over."""
+        self._counters[Counter.CONNECTIONS] -= 1
+        if row != EXEMPT:
+            self._held[row] -= 1
+
+    def spend(self, row: int) -> bool:
+        """Whether one more query of this net may be answered now; it is charged when so."""
+        if not self._cost or row < 0:
+            return True
+        now = time.monotonic()
+        due = max(now, self._due[row]) + self._cost
+        if due - now > self._burst:
+            return False
+        self._due[row] = due
+        return True
+
+    def _row(self, address: Address | None) -> int:
+        if address is None or not self._settings.per_net:
+            return EXEMPT
+        exempt = self._settings.exempt
+        if exempt and exempt.allows(address):
+            return EXEMPT
+        family, number = address
+        # A key of 0 would be an empty row.
+        net = (self._table.seed, family, number >> self._shift[family])
+        return self._table.row_of(hash(net) & 0xFFFFFFFFFFFFFFFF | 1, time.monotonic())

@@ -1,0 +1,214 @@
+"""The query log: one line per request, written in batches away from the answers.
+
+A query costs one tuple in a list. A few times a second the list is made into lines and handed
+to a thread that writes them, so that a slow disk or a full pipe stops no answer. What cannot
+be written for long is dropped and counted, and the count is written when it works again.
+"""
+
+import asyncio
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
+from pathlib import Path
+from typing import Final, Literal
+
+from rwhoisd.directory.access import address_from_text
+from rwhoisd.directory.names import Network
+
+# (seconds since the epoch, client, listener, request, hits, code or 0 for %ok, microseconds)
+Entry = tuple[float, str, str, bytes, int, int, int]
+
+FLUSH_SECONDS: Final = 0.25
+# Size a batch should have: a longer one makes the next come sooner, down to the least wait, so
+# that making lines never holds up the answers for long.
+FLUSH_ENTRIES: Final = 1024
+LEAST_WAIT_SECONDS: Final = 0.01
+MOST_ENTRIES: Final = 262144  # waiting lines beyond which new ones are dropped
+# Longest write that others on the same pipe do not break into (PIPE_BUF of Linux).
+_PIPE_OCTETS: Final = 4096
+
+STDERR: Final = "stderr"
+OFF: Final = "off"
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """Where the log goes (``stderr``, ``off`` or a file), its form, the address bits kept."""
+
+    target: str = STDERR
+    form: Literal["json", "logfmt"] = "logfmt"
+    v4_bits: int = 32
+    v6_bits: int = 128
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is written at all."""
+        return self.target != OFF
+
+
+class Formatter:
+    """Entries become lines. What a client sent is quoted as JSON is: no control character."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._pattern = _PATTERNS[settings.form]
+        self._mask = _mask(settings.v4_bits, settings.v6_bits)
+        self._second = -1
+        self._prefix = ""
+
+    def lines(self, entries: Sequence[Entry]) -> list[bytes]:
+        """One line for each entry."""
+        pattern, mask, moment = self._pattern, self._mask, self._moment
+        return [
+            (
+                pattern
+                % (
+                    moment(at),
+                    mask(client),
+                    listener,
+                    quoted(text.decode("latin-1")),
+                    hits,
+                    code,
+                    us,
+                )
+            ).encode("ascii", "replace")
+            for at, client, listener, text, hits, code, us in entries
+        ]
+
+    def _moment(self, at: float) -> str:
+        """ISO time in UTC; all but the milliseconds is kept from one entry to the next."""
+        second = int(at)
+        if second != self._second:
+            self._second = second
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._prefix}.{int((at - second) * 1000):03d}Z"
+
+
+_PATTERNS: Final = {
+    "logfmt": "time=%s client=%s listener=%s query=%s hits=%d code=%d us=%d\n",
+    "json": '{"time":"%s","client":"%s","listener":"%s","query":%s,"hits":%d,"code":%d,"us":%d}\n',
+}
+
+
+def _mask(v4_bits: int, v6_bits: int) -> Callable[[str], str]:
+    """A function that cuts a client's address to the bits that may be kept."""
+    if v4_bits == 32 and v6_bits == 128:
+        return str
+    bits = {4: v4_bits, 6: v6_bits}
+
+    def masked(text: str) -> str:
+        address = address_from_text(text)
+        return str(Network.masked(*address, bits[address[0]])) if address else text
+
+    return masked
+
+
+class QueryLog:
+    """The log of one worker. ``add`` is the hot path: it is the list's own append."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        """Raises: OSError, when the file cannot be opened."""
+        self._settings = settings
+        self._formatter = Formatter(settings)
+        self._entries: list[Entry] = []
+        self._lost = 0
+        self._thread = ThreadPoolExecutor(1, "query-log") if settings.on else None
+        self._writing: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._file = self._open()
+        self.add: Callable[[Entry], None] = self._entries.append
+
+    @property
+    def on(self) -> bool:
+        """Whether there is a log; when not, nothing must be added."""
+        return self._settings.on
+
+    @property
+    def waiting(self) -> int:
+        """Entries not yet written."""
+        return len(self._entries)
+
+    def start(self) -> None:
+        """Begin to write a few times a second; to be called on the worker's loop."""
+        if self.on:
+            self._tick()
+
+    def reopen(self) -> None:
+        """Open the file anew, after it was rotated; the old one is kept when that fails.
+
+        Raises: OSError, when it cannot be opened.
+        """
+        old, self._file = self._file, self._open()
+        self._close(old)
+
+    def close(self) -> None:
+        """Write what waits and end; nothing is lost (the thread is waited for)."""
+        if self._timer:
+            self._timer.cancel()
+        if self._thread:
+            self._thread.shutdown(wait=True)
+        self._write(self._file, self._take())
+        self._close(self._file)
+        self._file = -1
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        pace = FLUSH_ENTRIES / max(len(self._entries), FLUSH_ENTRIES)
+        self._timer = loop.call_later(max(FLUSH_SECONDS * pace, LEAST_WAIT_SECONDS), self._tick)
+        if self._thread and self._entries and (self._writing is None or self._writing.done()):
+            if self._writing and (failure := self._writing.exception()):
+                self._complain(failure)
+            self._writing = loop.run_in_executor(
+                self._thread, self._write, self._file, self._take()
+            )
+        elif len(self._entries) > MOST_ENTRIES:
+            self._lost += len(self._entries)
+            self._entries.clear()
+
+    def _take(self) -> list[bytes]:
+        lines = self._formatter.lines(self._entries)
+        self._entries.clear()
+        if self._lost:
+            lines.append(b"lost=%d\n" % self._lost)
+            self._lost = 0
+        return lines
+
+    def _complain(self, failure: BaseException) -> None:
+        sys.stderr.write(f"rwhoisd: query log {self._settings.target}: {failure}\n")
+
+    def _open(self) -> int:
+        if self._settings.target in (STDERR, OFF):
+            return 2
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(Path(self._settings.target), flags, 0o640)
+
+    @staticmethod
+    def _close(file: int) -> None:
+        if file > 2:
+            os.close(file)
+
+    @staticmethod
+    def _write(file: int, lines: list[bytes]) -> None:
+        for piece in _pieces(lines, whole=stat.S_ISREG(os.fstat(file).st_mode)):
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(file, view) :]
+
+
+def _pieces(lines: Sequence[bytes], *, whole: bool) -> list[bytes]:
+    """Lines joined into writes: all in one for a file, else whole lines of a pipe's length."""
+    if whole:
+        return [b"".join(lines)] if lines else []
+    pieces: list[bytes] = []
+    size = _PIPE_OCTETS
+    for line in lines:
+        if size + len(line) > _PIPE_OCTETS:
+            pieces.append(b"")
+            size = 0
+        pieces[-1] += line
+        size += len(line)
+    return pieces

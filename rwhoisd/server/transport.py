@@ -1,0 +1,454 @@
+"""The shell of sockets around ``protocol.Session``: bytes in, bytes out, and nothing of RWhois.
+
+Theory of operation. A connection is open, then closing, then gone. While it is open, received
+bytes go into the session and its requests to the service, a batch of pipelined lines at a time;
+the answers of a batch leave in one write. An answer that has to be awaited becomes a task, and
+nothing is read until it is there, so order is kept; the same holds while the peer does not take
+what was written. Closing is gentle (W5): our side is ended after the last answer, what the peer
+still sends is thrown away, and the socket is closed at the peer's end or after
+``close_seconds``. A reset, which would destroy an answer in flight, is sent only to a peer that
+keeps sending or does not read.
+
+There is no timer per connection: ``Hub.sweep`` compares one time per connection, a few times a
+second.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from rwhoisd.directory.access import AccessRules, Address, address_from_text
+from rwhoisd.directory.dialect import Dialect
+from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.requests import (
+    CLOSED,
+    DirectiveRequest,
+    QueryRequest,
+    RefusedRequest,
+    Request,
+    Signal,
+)
+from rwhoisd.protocol.session import Peer, Session, SessionLimits
+from rwhoisd.server.limits import Counter, WorkerLimits
+from rwhoisd.server.querylog import QueryLog
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[Peer, Request], Reply | Awaitable[Reply]]
+
+SWEEP_SECONDS: Final = 0.25
+# What a client may still send after our last byte before it is cut off.
+_IGNORED_OCTETS: Final = 1 << 18
+# Answers are gathered into one write up to this size, then others have their turn.
+_BATCH_OCTETS: Final = 1 << 18
+# Parts of a long answer that are written before others have their turn.
+_PARTS: Final = 8
+# A client that has sent nothing yet when the server stops gets this long to do so.
+_LAST_CHANCE_SECONDS: Final = 1.0
+_TOO_FAST: Final = Reply(
+    code=ResponseCode.UNIDENTIFIED, detail="Query rate limit exceeded", close=True
+)  # W13: ipwhois waits and tries again when it reads these words
+_TOO_MANY: Final = "exceeded max client sessions"
+_FAULT: Final = Reply(code=ResponseCode.UNIDENTIFIED)
+# Directives whose arguments may be logged: never those that carry secrets or foreign data.
+_PLAIN: Final = (
+    *("rwhois", "class", "directive", "display", "forward", "holdconnect", "limit"),
+    *("quit", "schema", "soa", "status", "xfer"),
+)
+# Directives that count as queries do: those that read the directory or start a program.
+_CHARGED: Final = ("xfer", "x-")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that a connection may take, and lines it may have answered at once."""
+
+    idle_seconds: float = 50.0  # 0: no limit, as in the next
+    held_idle_seconds: float = 600.0
+    write_seconds: float = 30.0
+    close_seconds: float = 5.0
+    batch_lines: int = 64
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How connections made from now on are served; a reload gives new ones."""
+
+    dialect: Dialect
+    banner: bytes
+    session: SessionLimits
+    timing: Timing
+    handle: Handler
+    # By listener; and of the whole server, with the peer's address in text.
+    rules: tuple[AccessRules, ...]
+    welcome: Callable[[str], bool]
+
+
+class Hub:
+    """What the connections of a worker share."""
+
+    def __init__(self, manners: Manners, limits: WorkerLimits, log: QueryLog) -> None:
+        self.manners = manners
+        self.limits = limits
+        self.log = log
+        self.draining = False
+        self.empty = asyncio.Event()  # set when the last connection goes while draining
+        self.connections: set[Connection] = set()
+        self.loop = asyncio.get_running_loop()
+
+    def factory(self, listener: int, name: str) -> Callable[[], "Connection"]:
+        """Makes the protocols of one listener; ``name`` is its address in the log."""
+        return lambda: Connection(self, listener, name)
+
+    def sweep(self) -> None:
+        """End what has waited too long; runs until the loop stops."""
+        now = self.loop.time()
+        for connection in [c for c in self.connections if c.deadline < now]:
+            connection.expire(now)
+        self.loop.call_later(SWEEP_SECONDS, self.sweep)
+
+    async def drain(self, seconds: float) -> None:
+        """Answer what is under way, end all connections; after ``seconds`` by force."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.stop()
+        if self.connections:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.empty.wait(), seconds)
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    __slots__ = (
+        "_answered",
+        "_closing",
+        "_ended",
+        "_full",
+        "_hub",
+        "_ignored",
+        "_listener",
+        "_manners",
+        "_name",
+        "_row",
+        "_session",
+        "_task",
+        "_transport",
+        "_unsent",
+        "_yielded",
+        "deadline",
+    )
+
+    _transport: asyncio.Transport
+    _session: Session
+
+    def __init__(self, hub: Hub, listener: int, name: str) -> None:
+        self._hub = hub
+        self._listener = listener
+        self._name = name
+        self._manners = hub.manners
+        self._row: int | None = None  # what the limits charge; None until admitted
+        self._task: asyncio.Task[None] | None = None
+        self._answered = False  # at least one request
+        self._closing = False  # our side is ended
+        self._ended = False  # the peer's side is ended
+        self._full = False  # the peer does not take what was written
+        self._yielded = False  # the rest of a batch comes in the next turn of the loop
+        self._ignored = 0
+        self._unsent = 0
+        self.deadline = math.inf  # of the loop's clock
+
+    # -- events of the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the peer in, or not; the banner goes out at once (W1)."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        hub, manners = self._hub, self._manners
+        hub.connections.add(self)
+        text = _peer_text(transport.get_extra_info("peername"))
+        self._session = Session(manners.dialect, manners.banner, manners.session, text)
+        address = address_from_text(text)
+        if not self._welcome(address, text):
+            hub.limits.count(Counter.DENIED)
+            self._close()  # without a byte, as TCP wrappers do
+            return
+        self._row = hub.limits.admit(address)
+        if self._row is None:
+            hub.limits.count(Counter.TOO_MANY)
+            refusal = self._session.refuse(ResponseCode.SERVICE_NOT_AVAILABLE, _TOO_MANY)
+            transport.write(manners.banner + refusal)
+            self._close()
+            return
+        transport.write(manners.banner)
+        self._restart_idle()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole line in ``data``."""
+        if self._closing:
+            self._ignored += len(data)
+            if self._ignored > _IGNORED_OCTETS:
+                self._transport.abort()
+            return
+        session = self._session
+        before = session.pending + len(data)
+        session.receive(data)
+        if self._task is None and not (self._full or self._yielded):
+            self._pump()
+            # An idle limit covers the wait for a whole line, however its bytes trickle in.
+            if session.pending < before and not self._closing:
+                self._restart_idle()
+
+    def eof_received(self) -> bool:
+        """The peer has sent everything: answer it, then close. True keeps our side open."""
+        self._ended = True
+        if self._closing:
+            return False
+        self._session.receive_eof()
+        if self._task is None and not (self._full or self._yielded):
+            self._pump()
+        return True
+
+    def pause_writing(self) -> None:
+        """The peer does not take its answers: nothing more is read or answered."""
+        self._full = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self.deadline = self._hub.loop.time() + self._manners.timing.write_seconds
+        if not self._closing:
+            self._read(False)
+
+    def resume_writing(self) -> None:
+        """The peer goes on taking."""
+        self._full = False
+        if self._closing:
+            self.deadline = self._hub.loop.time() + self._manners.timing.close_seconds
+        elif self._task is None:
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone, for whatever reason."""
+        del exc
+        if self._task is not None:
+            self._task.cancel()
+        if self._row is not None:
+            self._hub.limits.leave(self._row)
+        self._closing = True
+        self.deadline = math.inf
+        hub = self._hub
+        hub.connections.discard(self)
+        if hub.draining and not hub.connections:
+            hub.empty.set()
+
+    # -- events of the worker
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed: of taking an answer, of closing, or of sending a line."""
+        hub = self._hub
+        if self._full:
+            unsent = self._transport.get_write_buffer_size()
+            if unsent < self._unsent:  # slow, but moving
+                self._unsent = unsent
+                self.deadline = now + self._manners.timing.write_seconds
+                return
+            hub.limits.count(Counter.SLOW)
+            self._transport.abort()
+        elif self._closing:
+            self._transport.abort()
+        elif self._task is None:
+            if not hub.draining:
+                hub.limits.count(Counter.IDLE)
+                self._transport.write(self._session.refuse(ResponseCode.IDLE))
+            self._close()
+
+    def stop(self) -> None:
+        """The server stops: close when nothing is under way, else after the answer."""
+        if self._closing or self._task is not None or self._full or self._yielded:
+            return
+        if self._answered:
+            self._close()
+        else:
+            self.deadline = min(self.deadline, self._hub.loop.time() + _LAST_CHANCE_SECONDS)
+
+    def abort(self) -> None:
+        """Away with it."""
+        self._transport.abort()
+
+    # -- requests and answers
+
+    def _pump(self) -> None:
+        """Answer requests until there is none, one has to be awaited, or the batch is full."""
+        session = self._session
+        if session.sending and not self._send_parts():
+            return
+        out: list[bytes] = []
+        octets = 0
+        signal: Request | Signal = CLOSED
+        for _ in range(self._manners.timing.batch_lines):
+            signal = session.next_request()
+            if isinstance(signal, Signal):
+                break
+            answer = self._answer(signal, time.perf_counter_ns())
+            if answer is None:
+                break
+            out.append(answer)
+            octets += len(answer)
+            if octets > _BATCH_OCTETS or session.sending:
+                break
+        if out:
+            self._answered = True
+            self._transport.write(b"".join(out) if len(out) > 1 else out[0])
+        self._go_on_after(signal)
+
+    def _go_on_after(self, signal: Request | Signal) -> None:
+        """What a batch that ended with ``signal`` is followed by."""
+        if signal is CLOSED:
+            self._close()
+        elif not isinstance(signal, Signal):
+            if self._task is None:
+                self._yield()
+        elif self._hub.draining and self._answered:
+            self._close()
+
+    def _send_parts(self) -> bool:
+        """Write parts of a long answer; True when that was the last of them."""
+        session = self._session
+        try:
+            for _ in range(_PARTS):
+                self._transport.write(session.send_part())
+                if not session.sending:
+                    return True
+                if self._full:
+                    break
+        except Exception:
+            logger.exception("peer=%s: a long answer broke off", session.peer.address)
+            self._transport.write(session.refuse(ResponseCode.UNRECOVERABLE))
+            return True
+        self._yield()
+        return False
+
+    def _answer(self, request: Request, started: int) -> bytes | None:
+        """The answer as it goes out; None when it has to be awaited."""
+        if _is_charged(request) and not self._hub.limits.spend(self._row or 0):
+            self._hub.limits.count(Counter.TOO_FAST)
+            return self._finished(request, _TOO_FAST, started)
+        try:
+            reply = self._manners.handle(self._session.peer, request)
+        except Exception:
+            reply = self._fault(request)
+        if isinstance(reply, Reply):
+            return self._finished(request, reply, started)
+        self._read(False)
+        self.deadline = math.inf
+        self._task = self._hub.loop.create_task(self._await(request, reply, started))
+        return None
+
+    async def _await(self, request: Request, coming: Awaitable[Reply], started: int) -> None:
+        try:
+            reply = await coming
+        except Exception:
+            reply = self._fault(request)
+        self._task = None
+        if self._transport.is_closing():
+            return
+        self._answered = True
+        self._transport.write(self._finished(request, reply, started))
+        if not self._full:  # else when the peer has taken it
+            self._go_on()
+
+    def _finished(self, request: Request, reply: Reply, started: int) -> bytes:
+        """The reply's bytes, after it was logged."""
+        hub = self._hub
+        hub.limits.count(Counter.REQUESTS)
+        if hub.log.on:
+            spent = (time.perf_counter_ns() - started) // 1000
+            entry = (time.time(), self._session.peer.address, self._name, _loggable(request))
+            hub.log.add((*entry, reply.hits, int(reply.code or 0), spent))
+        return self._session.send(reply)
+
+    def _fault(self, request: Request) -> Reply:
+        """A fault of ours: the traceback is for the operator, a bare 402 for the peer."""
+        peer = self._session.peer.address
+        logger.exception("peer=%s request=%s failed", peer, _loggable(request).decode("latin-1"))
+        return _FAULT
+
+    # -- what comes next
+
+    def _go_on(self) -> None:
+        """Take up the requests that waited, then read again."""
+        self._yielded = False
+        if self._closing or self._transport.is_closing():
+            return
+        self._pump()
+        if self._task is None and not (self._closing or self._full or self._yielded):
+            self._restart_idle()
+            self._read(True)
+
+    def _yield(self) -> None:
+        """Let the other connections have their turn before the rest of the batch."""
+        self._yielded = True
+        self._read(False)
+        if not self._full:
+            self._hub.loop.call_soon(self._go_on)
+
+    def _close(self) -> None:
+        """End our side after the last byte; gone is the connection when the peer's side is."""
+        self._closing = True
+        transport = self._transport
+        if self._ended or transport.is_closing():
+            transport.close()
+        else:
+            transport.write_eof()
+            self._read(True)
+        if not self._full:
+            self.deadline = self._hub.loop.time() + self._manners.timing.close_seconds
+
+    def _read(self, on: bool) -> None:
+        """Go on reading, or stop; after the peer's end there is nothing to read."""
+        if not self._ended:
+            if on:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def _restart_idle(self) -> None:
+        timing = self._manners.timing
+        held = self._session.peer.holdconnect
+        seconds = timing.held_idle_seconds if held else timing.idle_seconds
+        self.deadline = self._hub.loop.time() + seconds if seconds else math.inf
+
+    def _welcome(self, address: Address | None, text: str) -> bool:
+        manners = self._manners
+        rules = manners.rules[self._listener] if self._listener < len(manners.rules) else None
+        return (rules is None or rules.allows(address)) and manners.welcome(text)
+
+
+def _peer_text(name: object) -> str:
+    """The peer's address as text; "" of a socket that has none. IPv4 is never shown as IPv6."""
+    if not isinstance(name, tuple):
+        return ""
+    text = str(name[0])
+    return text[7:] if text.startswith("::ffff:") and "." in text else text
+
+
+def _is_charged(request: Request) -> bool:
+    return type(request) is QueryRequest or (
+        isinstance(request, DirectiveRequest) and request.word.lower().startswith(_CHARGED)
+    )
+
+
+def _loggable(request: Request) -> bytes:
+    """What of a request may be written down: no credentials, no registration data."""
+    if isinstance(request, QueryRequest):
+        return request.line
+    if isinstance(request, RefusedRequest):
+        return request.detail.encode("latin-1", "replace")
+    text = f" {request.text}" if request.word.lower() in _PLAIN and request.text else ""
+    return f"-{request.word}{text}".encode("latin-1", "replace")
