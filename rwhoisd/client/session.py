@@ -5,6 +5,7 @@ long it may take and how much it may send is bounded for the whole conversation.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -57,8 +58,10 @@ async def ask(server: HostPort, line: str, limits: SessionLimits) -> Conversatio
 
 
 def _reason(error: OSError) -> str:
-    """Words of the operating system, without numbers and addresses."""
-    return (error.strerror or str(error) or type(error).__name__).partition("(")[0].strip()
+    """Words of the operating system; asyncio's own hold a tuple, and a name is known already."""
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__
 
 
 @asynccontextmanager

@@ -76,8 +76,12 @@ class ScriptedServer:
         return f"rwhois://{self.address}/auth-area={area}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, self.host, 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, 0), family=family)
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        # Not asyncio.start_server: closed under load, it leaks connections it has just taken.
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
         return self
 
     async def __aexit__(
@@ -86,28 +90,36 @@ class ScriptedServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.close()
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        await asyncio.sleep(0)  # now every task has begun, and closes what it was given
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return  # the client changed its mind
+        task = asyncio.create_task(self._serve(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
         lines: list[str] = []
         self.sessions.append(lines)
+        reader, writer = await asyncio.open_connection(sock=connection)
         try:
             if not self._silent:
                 await self._send(writer, self.banner)
             await self._converse(reader, writer, lines)
-        except ConnectionError:
+            writer.close()
+            await writer.wait_closed()
+        except OSError:
             pass  # the client went away, as it may
         finally:
-            writer.close()
+            writer.transport.abort()
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lines: list[str]
