@@ -11,7 +11,7 @@ else: neither on a schema, nor on the dialect.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple, NoReturn
@@ -72,7 +72,7 @@ def parse(
     line: bytes,
     names: Names,
     dialect: Dialect,
-    allowed: Allowed = Allowed(),  # noqa: B008 (frozen)
+    allowed: Allowed = Allowed(),
 ) -> Query:
     """The query that ``line`` asks; the line end may be gone or not.
 
@@ -145,13 +145,13 @@ def read_one_term(line: bytes) -> Line | None:
     head, attribute, quoted, word = match.groups()
     if head in _KEYWORDS or attribute in _KEYWORDS or word in _KEYWORDS:
         return None
-    piece = Piece(
-        attribute and attribute.decode("latin-1"),
-        False,
-        "quoted" if quoted else "word",
-        (quoted or word).decode("latin-1"),
-    )
-    return Line(head and head.decode("latin-1"), ((piece,),))
+    kind = "quoted" if quoted else "word"
+    piece = Piece(_decoded(attribute), False, kind, (quoted or word).decode("latin-1"))
+    return Line(_decoded(head), ((piece,),))
+
+
+def _decoded(word: bytes | None) -> str | None:
+    return None if word is None else word.decode("latin-1")
 
 
 def read_by_grammar(line: bytes) -> Line | None:
@@ -169,7 +169,7 @@ class _Reading(Transformer[str, Line]):
     """Makes the grammar's rules into ``Line`` and ``Piece`` while Lark parses."""
 
     def start(self, head: str | None, *branches: tuple[Piece, ...]) -> Line:
-        return Line(head and str(head), branches)
+        return Line(None if head is None else str(head), branches)
 
     def clause(self, *pieces: Piece) -> tuple[Piece, ...]:
         return pieces
@@ -238,18 +238,20 @@ _LINES: Final = LineCache()
 def resolve(line: Line, names: Names, dialect: Dialect, allowed: Allowed) -> Query:
     """The query that ``line`` is under ``names``; errors as ``parse``, syntax before 351."""
     class_name = _class_name(line, names, dialect)
-    for piece in _pieces(line):
-        _check_words(piece, names, dialect)
-    if sum(map(len, line.branches)) > allowed.terms:
+    terms = 0
+    for branch in line.branches:
+        terms += len(branch)
+        for piece in branch:
+            if piece.attribute is not None:
+                _check_attribute(piece, names, dialect)
+            if piece.kind == "below" and Network.from_text(_plain(piece)) is None:
+                _refuse(ResponseCode.INVALID_QUERY_SYNTAX)
+    if terms > allowed.terms:
         _refuse(ResponseCode.QUERY_TOO_COMPLEX)
     return Query(
         class_name,
-        tuple(tuple(_term(p, dialect, allowed) for p in branch) for branch in line.branches),
+        tuple([tuple([_term(p, dialect, allowed) for p in branch]) for branch in line.branches]),
     )
-
-
-def _pieces(line: Line) -> Iterator[Piece]:
-    return (piece for branch in line.branches for piece in branch)
 
 
 def _class_name(line: Line, names: Names, dialect: Dialect) -> str | None:
@@ -270,17 +272,11 @@ def _first_word(line: Line) -> str:
     return (first.attribute or first.text).lower()  # a quoted text keeps its quotes: no word
 
 
-def _check_words(piece: Piece, names: Names, dialect: Dialect) -> None:
-    """Refuse words that stand where the dialect has no place for them (320, 350)."""
-    if piece.attribute is not None:
-        if piece.attribute.lower() not in names.attributes:
-            _refuse_word(dialect.unknown_attribute, piece.attribute)
-        _check_operand(piece, names, dialect)
-    if piece.kind == "below" and Network.from_text(_plain(piece)) is None:
-        _refuse(ResponseCode.INVALID_QUERY_SYNTAX)
-
-
-def _check_operand(piece: Piece, names: Names, dialect: Dialect) -> None:
+def _check_attribute(piece: Piece, names: Names, dialect: Dialect) -> None:
+    """Refuse an unknown word before "=" (320, 350), and behind it what the dialect cannot read."""
+    assert piece.attribute is not None
+    if piece.attribute.lower() not in names.attributes:
+        _refuse_word(dialect.unknown_attribute, piece.attribute)
     if piece.kind != "word":
         return
     misread = (not dialect.equals_in_value and "=" in piece.text) or (
@@ -293,14 +289,16 @@ def _check_operand(piece: Piece, names: Names, dialect: Dialect) -> None:
 def _term(piece: Piece, dialect: Dialect, allowed: Allowed) -> Term:
     """The term a piece stands for; 351 in the order of arin-rwhoisd.md §7.4."""
     value, match = _value(piece, dialect)
-    leading = match is Match.SUFFIX or match is Match.CONTAINS
-    if (
-        (match is not Match.EXACT and not allowed.wildcard)
-        or (leading and not allowed.leading_wildcard)
-        or piece.negated
-    ):
+    if match is not Match.EXACT and not allowed.wildcard:
+        _refuse(ResponseCode.QUERY_TOO_COMPLEX)
+    if match in _LEADING and not allowed.leading_wildcard:
+        _refuse(ResponseCode.QUERY_TOO_COMPLEX)
+    if piece.negated:
         _refuse(ResponseCode.QUERY_TOO_COMPLEX)
     return Term(value, match, piece.attribute and piece.attribute.lower())
+
+
+_LEADING: Final = (Match.SUFFIX, Match.CONTAINS)
 
 
 def _value(piece: Piece, dialect: Dialect) -> tuple[str, Match]:
@@ -309,17 +307,18 @@ def _value(piece: Piece, dialect: Dialect) -> tuple[str, Match]:
     Stars at the end go before those in front, so that what is all stars is an empty prefix.
     """
     plain = _plain(piece)
-    if piece.kind == "below":
-        return plain, Match.BELOW
+    if "*" not in plain:
+        return plain, Match.BELOW if piece.kind == "below" else Match.EXACT
     value = plain.rstrip("*")
     trailing = len(value) < len(plain)
     if not value.startswith("*"):
-        return value, Match.PREFIX if trailing else Match.EXACT
+        return value, Match.PREFIX
     contains = trailing or dialect.leading_star_contains
     return value.lstrip("*"), Match.CONTAINS if contains else Match.SUFFIX
 
 
 def _plain(piece: Piece) -> str:
+    """Text of a piece without quotes and outer blanks; of PREFIX** the prefix."""
     plain = piece.text.replace('"', "").strip(_BLANKS)
     return plain.removesuffix("**") if piece.kind == "below" else plain
 
