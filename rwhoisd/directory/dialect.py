@@ -27,7 +27,10 @@ class Dialect:
     display_details: bool  # A8, A10: "DUMP" with length and description
     notify_validates: bool  # A11
     forward_follows: bool  # A9
+    xfer_ignores_unknown: bool  # §5: "foo=bar" does not count; 338 in rfc mode (R3.3.14-6)
     register_blank: bool  # A12: "%register ID: x"
+    register_checks_references: bool  # R3.3.9-19: 323, which ARIN's server never gives
+    mod_checks_key: bool  # R3.3.9-20: a mod to another object's key is 324; not at ARIN's (§6.4)
     arin_schema: bool  # A17: line order, "Text"
     soa_contacts: bool  # A20: tech-contact, admin-contact
     unknown_attribute: ResponseCode  # A23, N32
@@ -58,7 +61,10 @@ ARIN: Final = Dialect(
     display_details=True,
     notify_validates=False,
     forward_follows=False,
+    xfer_ignores_unknown=True,
     register_blank=True,
+    register_checks_references=False,
+    mod_checks_key=False,
     arin_schema=True,
     soa_contacts=False,
     unknown_attribute=ResponseCode.INVALID_QUERY_SYNTAX,
@@ -85,7 +91,10 @@ RFC: Final = Dialect(
     display_details=False,
     notify_validates=True,
     forward_follows=True,
+    xfer_ignores_unknown=False,
     register_blank=False,
+    register_checks_references=True,
+    mod_checks_key=True,
     arin_schema=False,
     soa_contacts=True,
     unknown_attribute=ResponseCode.INVALID_ATTRIBUTE,

@@ -1,0 +1,50 @@
+"""Answers kept for repeats, bounded in bytes."""
+
+from collections.abc import Hashable
+from typing import Final
+
+from rwhoisd.protocol.replies import Reply
+
+_OVERHEAD: Final = 500  # measured: octets of a reply, its key and its place, beside the body
+
+
+class AnswerCache:
+    """Replies by key, all of one image version; the less used half goes when it is full.
+
+    Two generations instead of an order of use: a hit in the old one moves the answer to the
+    young one, and when that is half of what may be kept it becomes the old one. So a hit costs
+    one dictionary lookup.
+    """
+
+    def __init__(self, octets: int) -> None:
+        """``octets``: about how much memory the answers may take; 0 keeps none."""
+        self._half = octets // 2
+        self._version: tuple[int, int] | None = None
+        self._young: dict[Hashable, Reply] = {}
+        self._old: dict[Hashable, Reply] = {}
+        self._octets = 0  # of the young
+
+    def get(self, version: tuple[int, int], key: Hashable) -> Reply | None:
+        """The reply kept for ``key`` under this image version."""
+        if version != self._version:
+            self._version = version
+            self._young, self._old, self._octets = {}, {}, 0
+            return None
+        reply = self._young.get(key)
+        if reply is None and (reply := self._old.pop(key, None)) is not None:
+            self._keep(key, reply)
+        return reply
+
+    def put(self, version: tuple[int, int], key: Hashable, reply: Reply) -> None:
+        """Keep a reply that was made from the image of ``version``."""
+        if version == self._version:
+            self._keep(key, reply)
+
+    def _keep(self, key: Hashable, reply: Reply) -> None:
+        size = len(reply.body) + _OVERHEAD
+        if size > self._half:
+            return
+        if self._octets + size > self._half:
+            self._old, self._young, self._octets = self._young, {}, 0
+        self._young[key] = reply
+        self._octets += size

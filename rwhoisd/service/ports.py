@@ -1,0 +1,123 @@
+"""What the service needs of the world outside: each port is implemented by a higher layer."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from rwhoisd.directory.area import AuthorityArea, HostPort
+from rwhoisd.directory.changes import StoredObject
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.soa import TimeStamp
+from rwhoisd.protocol.directives import Directive
+
+NoticeKind = Literal["badref", "recurref", "update", "inssec", "delsec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A ``-notify``: what was told, and by whom.
+
+    ``server`` and ``area`` (its key) are those of update, inssec and delsec, and of the
+    referral of badref and recurref, as far as the text named them.
+    """
+
+    kind: NoticeKind
+    text: str
+    sender: str  # address
+    client: str = ""  # implementation, when it told with -rwhois
+    server: HostPort | None = None
+    area: str = ""
+
+
+class Notices(Protocol):
+    """Where notices go: the list of slaves, the replication schedule, the record for people."""
+
+    async def record(self, notice: Notice) -> None:
+        """Act on a notice. Raises: RwhoisError 401, when policy refuses it (R3.3.7-5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """How an external program ended; ``failure`` says what went wrong, "" when nothing did."""
+
+    output: bytes
+    failure: str = ""
+
+
+class Programs(Protocol):
+    """Runs external programs: no shell, bounded in time and output, as another user."""
+
+    async def run(self, directive: Directive, arguments: Sequence[str]) -> ProgramResult:
+        """Run the program of ``directive`` with its own and then the client's arguments.
+
+        Whatever happens (no program, too slow, too much output, exit status) is in the result.
+        """
+
+
+class ForwardError(Exception):
+    """A server could not be asked; the text says why, for the log."""
+
+
+class Connector(Protocol):
+    """Asks other servers. Never loopback, private or otherwise special nets unless allowed."""
+
+    def now(self) -> float:
+        """Seconds of a clock that only goes forward."""
+
+    async def ask(self, server: HostPort, line: bytes, *, seconds: float, octets: int) -> bytes:
+        """Everything the server sends, banner included, until it closes, after ``line``.
+
+        Raises: ForwardError, when the server's address is not allowed or it cannot be reached,
+        is too slow or says too much.
+        """
+
+
+class AreaChange(Protocol):
+    """One change of an area under way: all of it happens, or nothing."""
+
+    @property
+    def area(self) -> AuthorityArea | None:
+        """The area as it is now."""
+
+    @property
+    def serial(self) -> TimeStamp:
+        """The serial of this change; greater than any before in the area."""
+
+    async def find(self, object_id: str) -> Sequence[StoredObject]:
+        """Objects of the area with this ID."""
+
+    async def key_taken(self, obj: Object) -> bool:
+        """Whether another object of the class has the primary key of ``obj``."""
+
+    async def add(self, obj: Object) -> StoredObject:
+        """Add an object."""
+
+    async def modify(self, row: int, obj: Object, *, seen: str | None = None) -> StoredObject:
+        """Replace the object of ``row``; 325 when its Updated is not ``seen``."""
+
+    async def delete(self, row: int) -> None:
+        """Remove the object of ``row``."""
+
+
+class Registry(Protocol):
+    """Where registrations become durable. A change is visible to queries when it has ended.
+
+    Raises: RwhoisError 501 or 120, when it cannot be reached (DESIGN §3).
+    """
+
+    async def find(self, object_id: str) -> Sequence[StoredObject]:
+        """Objects of all areas with this ID; letter case does not count."""
+
+    def change(self, area: str, *, author: str) -> AbstractAsyncContextManager[AreaChange]:
+        """A change of the area with this name; an exception inside undoes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports a service was given; a directive without its port is switched off."""
+
+    notices: Notices | None = None
+    programs: Programs | None = None
+    connector: Connector | None = None
+    registry: Registry | None = None

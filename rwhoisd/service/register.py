@@ -1,0 +1,311 @@
+"""``-register``: objects are added, changed and removed (RFC 2167 §3.3.9, arin-rwhoisd.md §6).
+
+``on`` opens a spool in the session, ``off`` takes it and does what it says. The order of the
+checks is ARIN's, with its defects mended: an unknown attribute stops it (B7), values are kept as
+sent (B8), keys compare by equality (B21), guardians of an area are asked on add (B43), and a mod
+stays in its area and class (B44).
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, cast, get_args
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.changes import StoredObject
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.format import Flavour
+from rwhoisd.directory.guardian import GUARDIAN_CLASS
+from rwhoisd.directory.objects import Line, Object
+from rwhoisd.directory.schema import BASE_ATTRIBUTES, ClassDef
+from rwhoisd.directory.validate import ObjectRules, dangling, unknown_attributes
+from rwhoisd.image.reader import Image
+from rwhoisd.protocol.replies import OK, Reply
+from rwhoisd.protocol.requests import DirectiveRequest
+from rwhoisd.protocol.session import Peer
+from rwhoisd.protocol.spool import Action, Record, Spool, records
+from rwhoisd.service.context import Answering, Context, syntax_error
+from rwhoisd.service.guardians import Guardians, normalized, wire_text
+from rwhoisd.service.ports import AreaChange, Registry
+
+log = logging.getLogger(__name__)
+
+SOURCE: Final = "registration"
+ACTIONS: Final = frozenset(get_args(Action))
+# Something, a domain of two labels or more, the last of them letters (arin-rwhoisd.md §6.1).
+_MAIL: Final = re.compile(r"[^@\s]+@(?:[A-Za-z0-9_-]+\.)+[A-Za-z]+\Z")
+_NO_RECORD: Final = "record to be registered not found"
+_TOO_MANY: Final = "too many records"
+_BASE: Final = {a.name: frozenset(n.lower() for n in a.names) for a in BASE_ATTRIBUTES}
+
+
+def register(context: Context, peer: Peer, request: DirectiveRequest) -> Answering:
+    """``on ACTION EMAIL`` opens a spool, ``off`` registers it."""
+    arguments = request.arguments
+    match arguments[0].lower() if arguments else "":
+        case "on":
+            return _open(peer, arguments[1:])
+        case "off" if peer.spool is not None:
+            return _finish(context, peer, peer.spool)
+    raise syntax_error()
+
+
+def _open(peer: Peer, words: Sequence[str]) -> Reply:
+    """400 inside of a registration, 338 for a wrong action or no mail address (R3.3.9-7)."""
+    if peer.spool is not None:
+        raise RwhoisError(ResponseCode.DIRECTIVE_NOT_AVAILABLE)
+    if len(words) < 2 or words[0].lower() not in ACTIONS or not _MAIL.match(words[1]):
+        raise syntax_error()
+    peer.spool = Spool(cast("Action", words[0].lower()), words[1], peer.spool_octets)
+    return OK
+
+
+def _finish(context: Context, peer: Peer, spool: Spool) -> Awaitable[Reply]:
+    """The registration is over whatever comes of it (arin-rwhoisd.md §6.2)."""
+    peer.spool = None
+    registry = context.ports.registry
+    if registry is None:
+        raise RwhoisError(ResponseCode.DIRECTIVE_NOT_AVAILABLE)
+    if spool.refusal:
+        raise syntax_error(spool.refusal)
+    registration = Registration(context, registry, peer, spool.maintainer)
+    found = records(spool.lines)
+    match spool.action:
+        case "add":
+            return registration.add(found)
+        case "mod":
+            return registration.modify(found)
+        case "del":
+            return registration.delete(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A record that is to be an object: where it belongs, its lines under canonical names."""
+
+    area: AuthorityArea
+    class_def: ClassDef
+    lines: tuple[Line, ...]
+
+    def value(self, name: str) -> str | None:
+        """First value of a base attribute."""
+        return next((value for n, value in self.lines if n == name), None)
+
+    def object(self, lines: Sequence[Line]) -> Object:
+        """The object of these lines."""
+        return Object(self.area.name.text, self.class_def.name, tuple(lines), source=SOURCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a mod or del names: ID and Updated, and the objects that have both."""
+
+    object_id: str
+    updated: str
+    objects: tuple[StoredObject, ...]
+
+
+class Registration:
+    """One registration of one client."""
+
+    def __init__(self, context: Context, registry: Registry, peer: Peer, maintainer: str) -> None:
+        self._context = context
+        self._registry = registry
+        self._maintainer = maintainer
+        self._image: Image = context.image
+        self._guardians = Guardians(self._image, peer.credentials)
+
+    async def add(self, found: Sequence[Record]) -> Reply:
+        """Adds the one record; answers with the ID and Updated it got (§6.3)."""
+        if len(found) > 1:
+            raise syntax_error(_TOO_MANY)
+        wanted = self._wanted(found[0])
+        _master(wanted.area)
+        lines = [line for line in wanted.lines if line[0] != "ID"]  # the server's own (N23)
+        self._check(wanted, lines)
+        if not self._guardians.satisfied_for_area(wanted.area):
+            raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
+        async with self._change(wanted.area) as change:
+            object_id = f"{change.serial.text}.{wanted.area.name.id_suffix}"
+            obj = self._object(wanted, lines, change, object_id)
+            if await change.key_taken(obj):
+                raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
+            await change.add(obj)
+        return self._registered(obj)
+
+    async def modify(self, found: Sequence[Record]) -> Reply:
+        """Replaces the object that the first record names by the second (§6.4)."""
+        if len(found) < 2:
+            raise RwhoisError(ResponseCode.OBJECT_NOT_FOUND)
+        if len(found) > 2:
+            raise syntax_error(_TOO_MANY)
+        if not found[0]:
+            raise syntax_error(_NO_RECORD)
+        wanted = self._wanted(found[1])
+        _master(wanted.area)
+        target = await self._target(found[0])
+        self._check(wanted, wanted.lines)
+        _same_object(wanted, target)
+        self._authorized(target.objects)
+        before = target.objects[0]
+        async with self._change(wanted.area) as change:
+            obj = self._object(wanted, wanted.lines, change, target.object_id, before.object)
+            if self._context.dialect.mod_checks_key and await self._key_moved(change, obj, before):
+                raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
+            await change.modify(before.row, obj, seen=target.updated)
+        return OK
+
+    async def delete(self, found: Sequence[Record]) -> Reply:
+        """Removes the objects with the ID and Updated of the record (§6.5)."""
+        if len(found) > 1:
+            raise syntax_error(_TOO_MANY)
+        if not found[0]:
+            raise syntax_error(_NO_RECORD)
+        target = await self._target(found[0])
+        areas = {stored.object.area: self._area(stored) for stored in target.objects}
+        for area in areas.values():
+            _master(area)
+        self._authorized(target.objects)
+        for name, area in areas.items():
+            async with self._change(area) as change:
+                for stored in target.objects:
+                    if stored.object.area == name:
+                        await change.delete(stored.row)
+        return OK
+
+    # -- what a record says
+
+    def _wanted(self, record: Record) -> Wanted:
+        """Area and class of a record, its lines (§6.3 steps 2 to 4). 338 322 340 341 320 321."""
+        if not record:
+            raise syntax_error(_NO_RECORD)
+        area_name, class_name = _required(record, "Auth-Area"), _required(record, "Class-Name")
+        key = area_name.lower()
+        area = next((a for a in self._image.areas if a.name.key == key), None)
+        if area is None:
+            raise RwhoisError(ResponseCode.INVALID_AREA, area_name)
+        class_def = area.schema.class_def(class_name)
+        if class_def is None:
+            raise RwhoisError(ResponseCode.INVALID_CLASS, class_name)
+        for violation in unknown_attributes(record, class_def):
+            raise RwhoisError(violation.code, violation.attribute)
+        return Wanted(area, class_def, tuple(_canonical(record, class_def, area.charset)))
+
+    def _check(self, wanted: Wanted, lines: Sequence[Line]) -> None:
+        """Required attributes, repetitions, formats, references. Raises: RwhoisError 320-323."""
+        dialect = self._context.dialect
+        rules = ObjectRules(wanted.class_def, Flavour.of(dialect))
+        for violation in rules.violations(lines):
+            raise RwhoisError(violation.code, violation.attribute)
+        if dialect.register_checks_references:
+            for violation in dangling(wanted.object(lines), wanted.class_def, self._exists):
+                raise RwhoisError(violation.code, violation.attribute)
+        if wanted.class_def.parse_program:
+            # Never to be passed by, as it may be what decides who registers what (§6.6).
+            log.error("class %s: its parse program cannot be run", wanted.class_def.name)
+            raise RwhoisError(ResponseCode.UNIDENTIFIED)
+
+    def _exists(self, object_id: str) -> bool:
+        """Whether an object has this ID; those of other people's areas cannot be asked."""
+        folded = object_id.lower()
+        ours = any(folded.endswith("." + a.name.id_suffix.lower()) for a in self._image.areas)
+        return not ours or bool(self._image.by_id(object_id))
+
+    async def _target(self, record: Record) -> Target:
+        """What the identifying record names. Raises: RwhoisError 322, 336, 325."""
+        object_id, updated = _required(record, "ID"), _required(record, "Updated")
+        stored = await self._registry.find(object_id)
+        if not stored:
+            raise RwhoisError(ResponseCode.OBJECT_NOT_FOUND)
+        same = tuple(s for s in stored if s.object.updated == updated)  # never without (B23)
+        if not same:
+            raise RwhoisError(ResponseCode.OUTDATED_OBJECT)
+        return Target(same[0].object.id or object_id, updated, same)
+
+    def _authorized(self, objects: Sequence[StoredObject]) -> None:
+        """Raises: RwhoisError 420, when a guardian of one of them is not satisfied."""
+        for stored in objects:
+            if not self._guardians.satisfied_for(stored.object, self._area(stored)):
+                raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
+
+    # -- what is written
+
+    def _change(self, area: AuthorityArea) -> AbstractAsyncContextManager[AreaChange]:
+        return self._registry.change(area.name.text, author=self._maintainer)
+
+    def _area(self, stored: StoredObject) -> AuthorityArea:
+        return next(a for a in self._image.areas if a.name.text == stored.object.area)
+
+    def _object(
+        self,
+        wanted: Wanted,
+        lines: Sequence[Line],
+        change: AreaChange,
+        object_id: str,
+        before: Object | None = None,
+    ) -> Object:
+        """The object as it is stored: lines as sent, ID and Updated last when not sent."""
+        if wanted.class_def.name.lower() == GUARDIAN_CLASS:
+            lines = normalized(lines, before)
+        own = {"ID": object_id, "Updated": change.serial.text}
+        kept = [(name, own.get(name, value)) for name, value in lines]
+        missing = [line for line in own.items() if line[0] not in {name for name, _ in kept}]
+        return wanted.object([*kept, *missing])
+
+    async def _key_moved(self, change: AreaChange, obj: Object, before: StoredObject) -> bool:
+        """Whether the object was given a primary key that another one has."""
+        area = self._area(before)
+        class_def = area.schema.class_def(obj.class_name)
+        if class_def is None or obj.key_values(class_def) == before.object.key_values(class_def):
+            return False
+        return await change.key_taken(obj)
+
+    def _registered(self, obj: Object) -> Reply:
+        blank = " " if self._context.dialect.register_blank else ""
+        return self._context.reply(
+            f"%register ID:{blank}{obj.id}", f"%register Updated:{blank}{obj.updated}"
+        )
+
+
+def _required(record: Record, name: str) -> str:
+    """Value of a base attribute, under any of its names. Raises: RwhoisError 322."""
+    names = _BASE[name]
+    value = next((value for n, value in record if n.lower() in names), None)
+    if value is None:
+        raise RwhoisError(ResponseCode.ATTRIBUTE_MISSING, name)
+    return value
+
+
+def _canonical(record: Record, class_def: ClassDef, charset: str) -> list[Line]:
+    """The lines under canonical names, as text. Raises: RwhoisError 321 for foreign bytes."""
+    lines = []
+    for typed, octets in record:
+        attribute = class_def.attribute(typed)
+        assert attribute is not None  # unknown ones were refused
+        value = wire_text(octets, charset)
+        if value is None:
+            raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, attribute.name)
+        lines.append((attribute.name, value))
+    return lines
+
+
+def _master(area: AuthorityArea) -> None:
+    """Raises: RwhoisError 333, when this server is only a slave of the area (R2.6-4)."""
+    if area.role == "slave":
+        raise RwhoisError(ResponseCode.NOT_MASTER, area.name.text)
+
+
+def _same_object(wanted: Wanted, target: Target) -> None:
+    """Whether a replacement is of the object it replaces (N24, B44). Raises: RwhoisError."""
+    object_id, updated = wanted.value("ID"), wanted.value("Updated")
+    if object_id is not None and object_id.lower() != target.object_id.lower():
+        raise syntax_error("ID's must match")
+    if updated is not None and updated != target.updated:
+        raise RwhoisError(ResponseCode.OUTDATED_OBJECT)
+    before = target.objects[0].object
+    if before.area != wanted.area.name.text:
+        raise syntax_error("Auth-Area's must match")
+    if before.class_name.lower() != wanted.class_def.name.lower():
+        raise syntax_error("Class-Name's must match")

@@ -1,0 +1,150 @@
+"""The service: one request in, one reply out (DESIGN §5).
+
+A query and most directives are answered at once; what has to wait (forwarding, external
+programs, notices, registration) gives an awaitable. Everything a client can get wrong comes back
+as a reply; an exception that leaves ``handle`` is a fault of ours.
+"""
+
+from collections.abc import Awaitable, Mapping
+from typing import Final
+
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.protocol.directives import X_HANDLER, DirectiveTable
+from rwhoisd.protocol.replies import Reply, banner, error
+from rwhoisd.protocol.requests import DirectiveRequest, QueryRequest, Request
+from rwhoisd.protocol.session import Peer, Session
+from rwhoisd.service.cache import AnswerCache
+from rwhoisd.service.classes import classes, schema
+from rwhoisd.service.context import Answering, Context, Handler
+from rwhoisd.service.directive import directive
+from rwhoisd.service.display import display
+from rwhoisd.service.external import external
+from rwhoisd.service.forward import Forwarded
+from rwhoisd.service.guardians import Guardians
+from rwhoisd.service.notify import notify
+from rwhoisd.service.ports import Ports
+from rwhoisd.service.query import QueryAnswerer
+from rwhoisd.service.register import register
+from rwhoisd.service.rwhois import rwhois
+from rwhoisd.service.security import security
+from rwhoisd.service.settings import ServiceSettings
+from rwhoisd.service.soa import soa
+from rwhoisd.service.status import status
+from rwhoisd.service.switches import forward, holdconnect, limit, quit_
+from rwhoisd.service.xfer import xfer
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "rwhois": rwhois,
+    "class": classes,
+    "directive": directive,
+    "display": display,
+    "forward": forward,
+    "holdconnect": holdconnect,
+    "limit": limit,
+    "notify": notify,
+    "quit": quit_,
+    "register": register,
+    "schema": schema,
+    "security": security,
+    "soa": soa,
+    "status": status,
+    "xfer": xfer,
+    X_HANDLER: external,
+}
+
+_NOT_AVAILABLE: Final = Reply(b"", ResponseCode.DIRECTIVE_NOT_AVAILABLE)
+_NOT_AUTHORIZED: Final = Reply(b"", ResponseCode.NOT_AUTHORIZED)
+# Guardians are there to change what is theirs: -security is offered where -register can be.
+_NEED_REGISTRY: Final = frozenset({"register", "security"})
+
+
+class Service:
+    """Answers the requests of all sessions of one worker."""
+
+    def __init__(
+        self, reader: ImageReader, settings: ServiceSettings, ports: Ports | None = None
+    ) -> None:
+        ports = ports or Ports()
+        self.settings: Final = settings
+        self.table: Final = _table(settings, ports)
+        self.banner: Final = banner(
+            settings.dialect, self.table.capability(settings.dialect), settings.host
+        )
+        self._context: Final = Context(reader, settings, self.table, ports, self.banner)
+        self._reader: Final = reader
+        self._queries: Final = QueryAnswerer(settings)
+        self._cache: Final = AnswerCache(settings.cache_octets)
+        self._follows: Final = settings.dialect.forward_follows
+
+    def session(self, address: str) -> Session:
+        """A session with the client at ``address``, a literal IPv4 or IPv6 address."""
+        return Session(self.settings.dialect, self.banner, self.settings.limits, address)
+
+    def handle(self, peer: Peer, request: Request) -> Answering:
+        """The reply to ``request``, or an awaitable of it."""
+        if isinstance(request, QueryRequest):
+            return self._query(peer, request.line)
+        if isinstance(request, DirectiveRequest):
+            return self._directive(peer, request)
+        return Reply(b"", request.code, request.detail)
+
+    def _query(self, peer: Peer, line: bytes) -> Answering:
+        image = self._reader.current()
+        if peer.credentials is not None or (peer.forward and self._follows):
+            return self._personal_query(image, peer, line)
+        key = (line, peer.limit)
+        reply = self._cache.get(image.version, key)
+        if reply is None:
+            try:
+                reply = self._queries.reply(self._queries.find(image, peer, line))
+            except RwhoisError as failure:
+                reply = error(failure)
+            self._cache.put(image.version, key, reply)
+        return reply
+
+    def _personal_query(self, image: Image, peer: Peer, line: bytes) -> Answering:
+        """The answer for a client that is somebody, or that has referrals followed."""
+        try:
+            found = self._queries.find(image, peer, line)
+        except RwhoisError as failure:
+            return error(failure)
+        if peer.credentials is not None:
+            guardians = Guardians(image, peer.credentials)
+            found = found._replace(records=guardians.records(found.hits.records))
+        connector = self._context.ports.connector
+        if connector is None or not (peer.forward and self._follows):
+            return self._queries.reply(found)
+        if not found.referrals:
+            return self._queries.reply(found)
+        return Forwarded(self.settings, connector, line, peer.limit).reply(found)
+
+    def _directive(self, peer: Peer, request: DirectiveRequest) -> Answering:
+        """Known, switched on, allowed to this client; then its handler (§2)."""
+        row = self.table.find(request.word)
+        if row is None or not self.table.is_on(row):
+            return _NOT_AVAILABLE
+        if not self._context.may_use(row, peer):
+            return _NOT_AUTHORIZED
+        try:
+            reply = HANDLERS[row.handler](self._context, peer, request)
+        except RwhoisError as failure:
+            return error(failure)
+        return reply if isinstance(reply, Reply) else _awaited(reply)
+
+
+async def _awaited(coming: Awaitable[Reply]) -> Reply:
+    try:
+        return await coming
+    except RwhoisError as failure:
+        return error(failure)
+
+
+def _table(settings: ServiceSettings, ports: Ports) -> DirectiveTable:
+    """The directives that are on: those without handler or port are not, whatever is set."""
+    on = set(settings.directives) & HANDLERS.keys()
+    if settings.dialect.forward_follows and ports.connector is None:
+        on.discard("forward")
+    if ports.registry is None:
+        on -= _NEED_REGISTRY
+    return DirectiveTable(on, settings.external if ports.programs is not None else ())

@@ -1,0 +1,32 @@
+"""``-status``: the state of the session and the server (RFC 2167 §3.3.13)."""
+
+from rwhoisd.directory.render import on_off
+from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.requests import DirectiveRequest
+from rwhoisd.protocol.session import Peer
+from rwhoisd.service.context import Context, syntax_error
+from rwhoisd.service.display import shown_format
+
+
+def status(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
+    """Six lines; 338 with an argument."""
+    if request.text:
+        raise syntax_error()
+    image = context.image
+    fields = {
+        "limit": peer.limit,
+        "holdconnect": on_off(peer.holdconnect),
+        "forward": on_off(peer.forward),
+        "objects": image.object_count,
+        "display": shown_format(context.dialect, peer),
+        "contact": _contact(context),
+    }
+    return context.reply(*(f"%status {name}:{value}" for name, value in fields.items()))
+
+
+def _contact(context: Context) -> str:
+    """The configured address; ARIN's server shows a space without one, the RFC wants one."""
+    if context.settings.contact or context.dialect.display_details:
+        return context.settings.contact or " "
+    soas = (area.soa for area in context.image.areas)
+    return next((soa.hostmaster for soa in soas if soa and soa.hostmaster), "")

@@ -1,0 +1,174 @@
+"""``-xfer``: objects of an area for slaves and for people (RFC 2167 §3.3.14).
+
+The view is that of ``directory.visibility``: private data leaves only for those who satisfy a
+guardian (B5, ruling b). A deletion has no form on the wire: none is invented (N31).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.render import transfer_record
+from rwhoisd.directory.schema import ClassDef
+from rwhoisd.directory.soa import TimeStamp
+from rwhoisd.directory.visibility import ShownLine, full_lines, transfer_lines
+from rwhoisd.image.reader import Image
+from rwhoisd.protocol.replies import Reply, body
+from rwhoisd.protocol.requests import DirectiveRequest
+from rwhoisd.protocol.session import Peer
+from rwhoisd.service.context import Context, find_area, find_class, syntax_error
+from rwhoisd.service.guardians import Guardians
+
+PART_OCTETS: Final = 1 << 16  # of a reply that is sent in parts
+_WORLD: Final = "0.0.0.0/0"
+_SERIAL_DIGITS: Final = 17
+
+
+@dataclass(slots=True)
+class Selection:
+    """A class to transfer; no attributes means all of them."""
+
+    class_def: ClassDef
+    attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """What is wanted of an area; ``since`` is a serial, inclusive (N31), or empty."""
+
+    selections: tuple[Selection, ...]
+    since: str = ""
+
+
+def xfer(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
+    """The objects asked for, in request or schema order, in parts.
+
+    338 syntax, 340 area, 401 when the area is closed to this client, 333 on a slave, 341 class,
+    320 attribute (N32), 332 when there is nothing.
+    """
+    arguments = request.arguments
+    if not arguments:
+        raise syntax_error()
+    if arguments[0] == _WORLD:
+        raise RwhoisError(ResponseCode.INVALID_AREA, "No world dumps allowed")
+    image = context.image
+    area = find_area(image, arguments[0])
+    if not context.settings.may_transfer(area.name.key, peer.address):
+        raise RwhoisError(ResponseCode.NOT_AUTHORIZED)
+    if area.role == "slave":
+        raise RwhoisError(ResponseCode.NOT_MASTER)
+    wanted = read_arguments(area, arguments[1:], lenient=context.dialect.xfer_ignores_unknown)
+    lines = _view(image, area, peer)
+    records = (
+        body(record, context.dialect, area.charset)
+        for record in _records(image, area, wanted, lines)
+    )
+    return _in_parts(records)
+
+
+def read_arguments(
+    area: AuthorityArea, arguments: Sequence[str], *, lenient: bool
+) -> TransferRequest:
+    """``[class=NAME [attribute=NAME] ...] [SERIAL]`` in any order, ``attr=`` as well (N30, B38).
+
+    ``lenient``: other keys do not count, as at ARIN's. Raises: RwhoisError 338, 341, 320.
+    """
+    selections: list[Selection] = []
+    since = ""
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals:
+            since = _serial(argument)
+        elif key.lower() == "class":
+            selections.append(Selection(find_class(area, value)))
+        elif key.lower() in {"attr", "attribute"}:
+            _select(selections, value)
+        elif not lenient:
+            raise syntax_error()
+    return TransferRequest(
+        tuple(selections) or tuple(Selection(c) for c in area.schema.classes), since
+    )
+
+
+def changed_since(obj: Object, since: str) -> bool:
+    """Whether ``obj`` was updated at or after the serial ``since``; one without never was (§5).
+
+    A shorter Updated counts from its first moment (B37); what is no number compares as text.
+    """
+    updated = obj.updated
+    if updated is None:
+        return False
+    stamp = TimeStamp.padded(updated)
+    return (stamp.text if stamp else updated) >= since
+
+
+def _serial(text: str) -> str:
+    if len(text) != _SERIAL_DIGITS or not (text.isascii() and text.isdigit()):
+        raise syntax_error("Wrong Version Number Format")
+    return text
+
+
+def _select(selections: list[Selection], name: str) -> None:
+    if not selections:
+        raise syntax_error()
+    attribute = selections[-1].class_def.attribute(name)
+    if attribute is None:
+        raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE)
+    selections[-1].attributes |= {attribute.name}
+
+
+View = Callable[[Object, ClassDef], tuple[ShownLine, ...]]
+
+
+def _view(image: Image, area: AuthorityArea, peer: Peer) -> View:
+    """What of each object this client gets."""
+    if peer.credentials is None:
+        return transfer_lines
+    guardians = Guardians(image, peer.credentials)
+
+    def lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
+        full = guardians.satisfied_for(obj, area)
+        return full_lines(obj, class_def) if full else transfer_lines(obj, class_def)
+
+    return lines
+
+
+def _records(
+    image: Image, area: AuthorityArea, wanted: TransferRequest, view: View
+) -> Iterator[list[str]]:
+    number = image.areas.index(area)
+    for selection in wanted.selections:
+        names = selection.attributes
+        for class_def, obj in image.transfer(number, selection.class_def.name):
+            if wanted.since and not changed_since(obj, wanted.since):
+                yield []
+                continue
+            lines = view(obj, class_def)
+            if names:
+                lines = tuple(line for line in lines if line[0].name in names)
+            yield transfer_record(class_def.name, lines)
+
+
+def _in_parts(records: Iterator[bytes]) -> Reply:
+    """A reply of the records; 332 when all of them are empty."""
+    parts = _joined(records)
+    first = next((part for part in parts if part), None)
+    if first is None:
+        raise RwhoisError(ResponseCode.NOTHING_TO_TRANSFER)
+    return Reply(first, more=parts)
+
+
+def _joined(records: Iterator[bytes]) -> Iterator[bytes]:
+    """The records in parts of about ``PART_OCTETS``."""
+    kept: list[bytes] = []
+    octets = 0
+    for record in records:
+        kept.append(record)
+        octets += len(record)
+        if octets >= PART_OCTETS:
+            yield b"".join(kept)
+            kept, octets = [], 0
+    yield b"".join(kept)
