@@ -34,20 +34,10 @@ class Flavour(Enum):
 _CAPITALS: Final = {ord(c): ord(c) - 32 for c in "abcdefghijklmnopqrstuvwxyz"}  # C locale
 _CLASS: Final = re.compile(r"\[:([a-z]+):\]")
 _CLASS_NAMES: Final = frozenset(
-    [
-        "alpha",
-        "digit",
-        "alnum",
-        "upper",
-        "lower",
-        "space",
-        "blank",
-        "punct",
-        "print",
-        "graph",
-        "cntrl",
-        "xdigit",
-    ]
+    (
+        *("alpha", "digit", "alnum", "upper", "lower", "space", "blank", "punct", "print"),
+        *("graph", "cntrl", "xdigit"),
+    )
 )
 _INTERVAL: Final = re.compile(r"\{(\d+)(,(\d*))?\}")
 _REPEATS: Final = "*+?"

@@ -1,0 +1,332 @@
+"""Zone folders: one authority area as people write it.
+
+``zone.toml`` says what the area is; ``*.txt`` beside it holds objects, ``Attribute: value``
+lines in blocks separated by blank lines. The class of an object is its ``Class-Name`` line, or
+the name of its file. A value of several lines is its attribute repeated; ``#`` begins a comment.
+Unlike ARIN's files nothing is dropped in silence: what is not understood is an error.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, field_validator
+
+from rwhoisd.directory.area import AuthorityArea, HostPort
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.format import Flavour
+from rwhoisd.directory.names import AreaName
+from rwhoisd.directory.objects import Line, Object, with_synthesized
+from rwhoisd.directory.schema import ClassDef, Schema
+from rwhoisd.directory.soa import Soa
+from rwhoisd.directory.validate import ObjectRules, Violation, unknown_attributes
+from rwhoisd.formats.arin_text import read_bytes
+from rwhoisd.formats.classes import (
+    ClassTable,
+    Texts,
+    class_defs,
+    class_toml,
+    read_classes,
+    shipped,
+    shipped_names,
+    toml_text,
+)
+from rwhoisd.formats.findings import Finding, FormatError, failed
+from rwhoisd.formats.toml import Strict, read_toml
+
+SOURCE: Final = "zone"
+ZONE_FILE: Final = "zone.toml"
+
+
+class SoaTable(Strict):
+    """``[soa]``: the variables of §2.6.2. Without serial-number the last change is shown."""
+
+    serial_number: Annotated[str, Field(coerce_numbers_to_str=True)] = ""
+    refresh_interval: int = Field(3600, gt=0)
+    increment_interval: int = Field(1800, gt=0)
+    retry_interval: int = Field(60, gt=0)
+    time_to_live: int = Field(86400, gt=0)
+    primary_server: str
+    hostmaster: str
+    tech_contact: str = ""
+    admin_contact: str = ""
+
+
+class ZoneTable(Strict):
+    """``zone.toml``. ``classes`` names classes that ship, or files (they end in ``.toml``)."""
+
+    name: str
+    soa: SoaTable
+    classes: Texts = ()
+    class_: Annotated[Mapping[str, ClassTable], Field(alias="class", default_factory=dict)]
+    guardians: Texts = ()
+    slaves: Texts = ()
+    charset: str = "utf-8"
+
+    @field_validator("name")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        try:
+            AreaName.from_text(value)
+        except RwhoisError as error:
+            raise ValueError(f"{error.detail}; write example.net or 192.0.2.0/24") from error
+        return value
+
+    @field_validator("charset")
+    @classmethod
+    def _a_charset(cls, value: str) -> str:
+        if value.lower() not in ("utf-8", "latin-1", "iso-8859-1"):
+            raise ValueError(f"charset {value!r} is not known; write utf-8 or latin-1")
+        return "utf-8" if value.lower() == "utf-8" else "latin-1"
+
+
+@dataclass(frozen=True)
+class PlacedObject:
+    """An object and where each of its lines stands."""
+
+    object: Object
+    file: Path
+    numbers: tuple[int, ...]  # one for each line
+
+    def finding(self, violation: Violation) -> Finding:
+        """A broken rule at the first line of its attribute, else of the object."""
+        folded = violation.attribute.lower()
+        lines = zip(self.numbers, self.object.lines, strict=True)
+        # The last of several is the one too many; of others there is only one.
+        at = [number for number, (name, _) in lines if name.lower() == folded] or self.numbers[:1]
+        return Finding(str(self.file), at[-1], violation.message, "error", violation.code)
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A zone folder that was read without error."""
+
+    area: AuthorityArea
+    placed: tuple[PlacedObject, ...]
+    path: Path
+
+    @property
+    def objects(self) -> tuple[Object, ...]:
+        """Its objects, class by class as files stand in name order."""
+        return tuple(p.object for p in self.placed)
+
+
+def find_zones(path: Path) -> list[Path]:
+    """The zone folders at or below a path, by name. Raises: FormatError, when there is none."""
+    if (path / ZONE_FILE).is_file():
+        return [path]
+    if not path.is_dir():
+        raise failed(path, 0, f"is no folder with a {ZONE_FILE}")
+    found = sorted(file.parent for file in path.glob(f"*/{ZONE_FILE}"))
+    if not found:
+        raise failed(path, 0, f"holds no {ZONE_FILE}, nor does a folder in it")
+    return found
+
+
+def read_zone(folder: Path, position: int = 0, flavour: Flavour = Flavour.POSIX) -> Zone:
+    """The area of a zone folder with its objects.
+
+    Raises: FormatError with every mistake found: nothing of a zone with a mistake is taken.
+    """
+    area = _read_area(folder, position)
+    placed: list[PlacedObject] = []
+    findings: list[Finding] = []
+    for path in sorted(folder.glob("*.txt"), key=lambda p: p.name.encode()):
+        file = _ObjectFile(path, area)
+        placed += file.objects()
+        findings += file.findings
+    findings += _broken_rules(area.schema, placed, flavour)
+    if findings:
+        raise FormatError(findings)
+    return Zone(area, tuple(placed), folder)
+
+
+def _read_area(folder: Path, position: int) -> AuthorityArea:
+    path = folder / ZONE_FILE
+    table, text = read_toml(path, ZoneTable)
+    try:
+        return AuthorityArea(
+            name=AreaName.from_text(table.name),
+            soa=Soa(**dict(table.soa)),
+            schema=Schema(tuple(_classes(path, table, text))),
+            guardians=table.guardians,
+            slaves=tuple(HostPort(*_server(slave)) for slave in table.slaves),
+            charset=table.charset,
+            position=position,
+        )
+    except ValueError as error:
+        raise failed(path, 0, str(error)) from error
+
+
+def _classes(path: Path, table: ZoneTable, text: str) -> Iterator[ClassDef]:
+    known = shipped_names()
+    for name in table.classes:
+        if name.endswith(".toml"):
+            yield from read_classes(path.parent / name)
+        elif name in known:
+            yield shipped(name)
+        else:
+            line = next((n for n, t in enumerate(text.split("\n"), 1) if name in t), 0)
+            raise failed(
+                path, line, f"class {name!r} is not one of {', '.join(known)}, nor a .toml file"
+            )
+    yield from class_defs(path, table.class_)
+
+
+def _server(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdecimal() and 0 < int(port) < 65536:
+        return host.strip("[]"), int(port)
+    raise ValueError(f"slaves: {text!r} is no host:port")
+
+
+@dataclass
+class _ObjectFile:
+    """One text file of a zone."""
+
+    path: Path
+    area: AuthorityArea
+    findings: list[Finding] = field(default_factory=list)
+
+    def objects(self) -> list[PlacedObject]:
+        """The objects of the file; mistakes go to ``findings``."""
+        try:
+            text = read_bytes(self.path).decode(self.area.charset)
+        except UnicodeDecodeError as error:
+            self._tell(0, f"is not {self.area.charset} at octet {error.start}; save it so")
+            return []
+        text = text.removeprefix("\ufeff")
+        blocks = list(self._blocks(text.split("\n")))
+        return [placed for block in blocks for placed in self._object(block)]
+
+    def _tell(self, line: int, message: str, code: ResponseCode | None = None) -> None:
+        self.findings.append(Finding(str(self.path), line, message, "error", code))
+
+    def _blocks(self, lines: Sequence[str]) -> Iterator[list[tuple[int, str, str]]]:
+        """Blocks of (line number, attribute, value)."""
+        block: list[tuple[int, str, str]] = []
+        for number, raw in enumerate(lines, 1):
+            line = raw.strip(" \t\r")
+            if not line:
+                if block:
+                    yield block
+                block = []
+            elif not line.startswith("#"):
+                name, colon, value = line.partition(":")
+                if not colon:
+                    self._tell(number, f"line {line[:60]!r} is no 'Attribute: value'; add the ':'")
+                elif self._good_value(number, name, value):
+                    block.append((number, name.strip(), value.strip(" \t")))
+        if block:
+            yield block
+
+    def _good_value(self, number: int, name: str, value: str) -> bool:
+        odd = [c for c in value if c != "\t" and (ord(c) < 32 or ord(c) == 127)]
+        if odd:
+            self._tell(number, f"{name} holds the control character {odd[0]!r}; remove it")
+        elif not value.strip(" \t"):
+            self._tell(number, f"{name} has no value; give it one or remove the line")
+        return bool(value.strip(" \t")) and not odd
+
+    def _object(self, block: list[tuple[int, str, str]]) -> Iterator[PlacedObject]:
+        class_def = self._class_of(block)
+        if class_def is None:
+            return
+        lines: list[Line] = []
+        for _, name, value in block:
+            attribute = class_def.attribute(name)
+            lines.append((attribute.name if attribute else name, value))
+        numbers = tuple(number for number, _, _ in block)
+        obj = Object(self.area.name.text, class_def.name, tuple(lines), source=SOURCE)
+        written = next((v for n, v in lines if n.lower() == "auth-area"), None)
+        if written is not None and written.lower() != self.area.name.key:
+            self._tell(
+                numbers[0],
+                f"Auth-Area {written!r} is not {self.area.name}; move the object to its zone",
+                ResponseCode.INVALID_AREA,
+            )
+        yield PlacedObject(obj, self.path, numbers)
+
+    def _class_of(self, block: list[tuple[int, str, str]]) -> ClassDef | None:
+        schema = self.area.schema
+        named = [
+            (number, value)
+            for number, name, value in block
+            if name.lower() in ("class-name", "cn", "object-type", "schema-name")
+        ]
+        number, word = named[0] if named else (block[0][0], self.path.stem)
+        class_def = schema.class_def(word)
+        if class_def is None:
+            known = ", ".join(c.name for c in schema.classes)
+            hint = "add a Class-Name line or rename the file" if not named else "mend the name"
+            self._tell(
+                number,
+                f"class {word!r} is none of this zone ({known}); {hint}",
+                ResponseCode.INVALID_CLASS,
+            )
+        return class_def
+
+
+def _broken_rules(
+    schema: Schema, placed: Iterable[PlacedObject], flavour: Flavour
+) -> Iterator[Finding]:
+    rules = {c.name: ObjectRules(c, flavour) for c in schema.classes}
+    keys: dict[tuple[object, ...], PlacedObject] = {}
+    for one in placed:
+        class_def = schema.class_def(one.object.class_name)
+        assert class_def is not None  # it was found by name a moment ago
+        unknown = list(unknown_attributes(one.object.lines, class_def))
+        for violation in (*unknown, *rules[class_def.name].violations(one.object.lines)):
+            yield one.finding(violation)
+        key = one.object.key_values(class_def)
+        double = keys.setdefault((class_def.name, key), one) if key else one
+        if double is not one:
+            yield one.finding(_not_unique(class_def, double))
+    yield from _double_ids(placed)
+
+
+def _not_unique(class_def: ClassDef, other: PlacedObject) -> Violation:
+    names = " and ".join(a.name for a in class_def.key_attributes)
+    return Violation(
+        ResponseCode.KEY_NOT_UNIQUE,
+        class_def.key_attributes[0].name,
+        f"the primary key {names} is that of {other.file}:{other.numbers[0]} as well",
+    )
+
+
+def _double_ids(placed: Iterable[PlacedObject]) -> Iterator[Finding]:
+    counts = Counter((p.object.id or "").lower() for p in placed)
+    for one in placed:
+        if one.object.id and counts[one.object.id.lower()] > 1:
+            yield one.finding(
+                Violation(
+                    ResponseCode.KEY_NOT_UNIQUE, "ID", f"ID {one.object.id} stands more than once"
+                )
+            )
+
+
+# --- writing ---
+
+
+def zone_toml(area: AuthorityArea) -> str:
+    """``zone.toml`` of an area, its classes inline; the inverse of ``read_zone``."""
+    lines = [f"name = {toml_text(area.name.text)}", f"charset = {toml_text(area.charset)}"]
+    if area.guardians:
+        lines.append(f"guardians = {toml_text(area.guardians)}")
+    if area.slaves:
+        lines.append(f"slaves = {toml_text(tuple(str(s) for s in area.slaves))}")
+    lines += ["", "[soa]"]
+    for name in Soa.__dataclass_fields__:
+        value = getattr(area.soa, name, "")
+        if value != "":
+            lines.append(f"{name.replace('_', '-')} = {toml_text(value)}")
+    classes = [class_toml(c) for c in area.schema.classes]
+    return "\n".join(lines) + "\n" + "".join(f"\n{text}" for text in classes)
+
+
+def object_text(obj: Object) -> str:
+    """An object as a block of a zone file."""
+    lines = with_synthesized(obj.lines, obj.area, obj.class_name)
+    return "".join(f"{name}: {value}\n" for name, value in lines)
