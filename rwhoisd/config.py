@@ -9,6 +9,7 @@ one code path behind it.
 
 import difflib
 import os
+import pwd
 import re
 import tomllib
 import types
@@ -30,7 +31,9 @@ from pydantic_settings.exceptions import SettingsError
 
 from rwhoisd.directory.access import AccessRules, prefixes_from_text
 from rwhoisd.directory.dialect import Compat
+from rwhoisd.formats.arin_config import ArinSettings, XDirective
 from rwhoisd.protocol.directives import NAMES
+from rwhoisd.protocol.requests import split_arguments
 
 ENVIRONMENT_PREFIX: Final = "RWHOISD_"
 NESTED: Final = "__"
@@ -179,6 +182,10 @@ class LimitsConfig(Section):
         description="Pipelined lines answered at once before other clients get their turn."
         " Takes effect: reload.",
     )
+    cache_octets: Count = Field(
+        8388608,
+        description="Answers each worker keeps for repeats; 0: none. Takes effect: reload.",
+    )
     clients: int = Field(
         65536,
         ge=1024,
@@ -229,9 +236,7 @@ class DirectiveConfig(AccessConfig):
 class ProgramConfig(Section):
     """One external directive ``-X-name``: a program that is run without a shell."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9_-]+$", description="The word after -X-. Takes effect: reload."
-    )
+    name: str = Field(pattern=r"^[!-~]+$", description="The word after -X-. Takes effect: reload.")
     command: tuple[str, ...] = Field(
         min_length=1,
         description="Program and fixed arguments; those of the client follow."
@@ -439,6 +444,73 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
         raise ConfigError([f"{path}: is no TOML: {error}"]) from None
     data.setdefault("folder", str(path.absolute().parent))
     return build({**data, **(overrides or {})}, str(path), text)
+
+
+def from_arin(
+    settings: ArinSettings, conf: Path, overrides: Mapping[str, Any] | None = None
+) -> Config:
+    """The configuration that serves an installation of ARIN's rwhoisd, see its §11.2.
+
+    ``conf`` is its ``rwhoisd.conf``. Its ``deadman-time`` is the idle limit of every state, but
+    in rfc mode it stays below the minute that whois clients wait. What concerns ARIN's own way
+    of running (pid file, syslog, background, chroot, priority) does not apply to us; its
+    verbosity sets the level of our messages, and -1 turns the query log off as well.
+    Raises: ConfigError.
+    """
+    overrides = overrides or {}
+    idle = settings.deadman_time
+    if overrides.get("compat", "arin") == "rfc":
+        idle = min(idle or _RFC_IDLE_SECONDS, _RFC_IDLE_SECONDS)
+    data = {
+        "folder": str(settings.root_dir.absolute()),
+        "compat": "arin",
+        "arin_config": str(conf.absolute()),
+        "listen": [{"port": settings.local_port}],
+        "host": settings.local_host,
+        "contact": settings.server_contact,
+        "user": settings.userid if settings.userid in _users() else "",
+        "limits": {
+            "connections": settings.max_children,
+            "connections_per_net": 0,
+            "idle_seconds": idle,
+            "held_idle_seconds": settings.deadman_time,
+            "max_objects": settings.max_hits_ceiling,
+        },
+        "query": {
+            "wildcard": settings.query_allow_wildcard,
+            "leading_wildcard": settings.query_allow_substr,
+        },
+        "referral": {"punt": list(settings.punts), "skip": settings.skip_referral_search},
+        "directives": dict(settings.directives),
+        "programs": {
+            "folder": ".",
+            "search": [settings.bin_path],
+            "run": [_arin_program(row) for row in settings.x_directives],
+        },
+        "access_files": {"allow": settings.security_allow, "deny": settings.security_deny},
+        "log": {
+            "level": _LEVELS[max(0, min(settings.verbosity, 7))],
+            "queries": "stderr" if settings.verbosity >= 0 else "off",
+        },
+    }
+    return build({**data, **overrides}, str(conf))
+
+
+_RFC_IDLE_SECONDS: Final = 50
+_LEVELS: Final = ("error", "error", "error", "error", "warning", "info", "info", "debug")
+
+
+def _arin_program(row: XDirective) -> dict[str, Any]:
+    return {
+        "name": row.command,
+        "command": list(split_arguments(row.program)),
+        "description": row.description,
+        "match_octets": row.length or None,
+    }
+
+
+def _users() -> set[str]:
+    return {entry.pw_name for entry in pwd.getpwall()}
 
 
 def build(data: Mapping[str, Any], place: str = "configuration", text: str = "") -> Config:

@@ -20,10 +20,9 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from rwhoisd.directory.access import AccessRules, Address, address_from_text
-from rwhoisd.directory.dialect import Dialect
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import (
@@ -34,13 +33,11 @@ from rwhoisd.protocol.requests import (
     Request,
     Signal,
 )
-from rwhoisd.protocol.session import Peer, Session, SessionLimits
+from rwhoisd.protocol.session import Peer, Session
 from rwhoisd.server.limits import Counter, WorkerLimits
 from rwhoisd.server.querylog import QueryLog
 
 logger = logging.getLogger(__name__)
-
-Handler = Callable[[Peer, Request], Reply | Awaitable[Reply]]
 
 SWEEP_SECONDS: Final = 0.25
 # What a client may still send after our last byte before it is cut off.
@@ -76,18 +73,28 @@ class Timing:
     batch_lines: int = 64
 
 
+class Serving(Protocol):
+    """What the service is to a connection."""
+
+    @property
+    def banner(self) -> bytes:
+        """The first line of every connection."""
+
+    def session(self, address: str) -> Session:
+        """A session with the client at ``address``."""
+
+    def handle(self, peer: Peer, request: Request) -> Reply | Awaitable[Reply]:
+        """The reply to a request, or an awaitable of it."""
+
+
 @dataclass(frozen=True)
 class Manners:
     """How connections made from now on are served; a reload gives new ones."""
 
-    dialect: Dialect
-    banner: bytes
-    session: SessionLimits
-    timing: Timing
-    handle: Handler
-    # By listener; and of the whole server, with the peer's address in text.
-    rules: tuple[AccessRules, ...]
-    welcome: Callable[[str], bool]
+    service: Serving
+    timing: Timing = Timing()
+    rules: tuple[AccessRules, ...] = ()  # by listener; those without let everyone in
+    welcome: Callable[[str], bool] = lambda _: True  # whether the files let an address in
 
 
 class Hub:
@@ -175,7 +182,7 @@ class Connection(asyncio.Protocol):
         hub, manners = self._hub, self._manners
         hub.connections.add(self)
         text = _peer_text(transport.get_extra_info("peername"))
-        self._session = Session(manners.dialect, manners.banner, manners.session, text)
+        self._session = manners.service.session(text)
         address = address_from_text(text)
         if not self._welcome(address, text):
             hub.limits.count(Counter.DENIED)
@@ -185,10 +192,10 @@ class Connection(asyncio.Protocol):
         if self._row is None:
             hub.limits.count(Counter.TOO_MANY)
             refusal = self._session.refuse(ResponseCode.SERVICE_NOT_AVAILABLE, _TOO_MANY)
-            transport.write(manners.banner + refusal)
+            transport.write(manners.service.banner + refusal)
             self._close()
             return
-        transport.write(manners.banner)
+        transport.write(manners.service.banner)
         self._restart_idle()
 
     def data_received(self, data: bytes) -> None:
@@ -340,7 +347,7 @@ class Connection(asyncio.Protocol):
             self._hub.limits.count(Counter.TOO_FAST)
             return self._finished(request, _TOO_FAST, started)
         try:
-            reply = self._manners.handle(self._session.peer, request)
+            reply = self._manners.service.handle(self._session.peer, request)
         except Exception:
             reply = self._fault(request)
         if isinstance(reply, Reply):

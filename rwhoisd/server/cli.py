@@ -1,0 +1,213 @@
+"""``rwhoisd``: serve in the foreground, or check a configuration."""
+
+import hashlib
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Never
+
+import typer
+
+from rwhoisd import config as configuration
+from rwhoisd.config import Config, ConfigError
+from rwhoisd.formats.arin_config import read_settings
+from rwhoisd.formats.findings import Finding, FormatError
+from rwhoisd.server.supervisor import complain
+
+app = typer.Typer(
+    name="rwhoisd",
+    help="A directory server for network operators: RWhois v1.5 (RFC 2167).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SYSTEM_STATE: Final = Path("/var/lib/rwhoisd")
+
+
+class Compat(StrEnum):
+    """Whose manners to follow."""
+
+    ARIN = "arin"
+    RFC = "rfc"
+
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Configuration file (TOML).", show_default=False)
+]
+ArinOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--arin-config",
+        help="rwhoisd.conf of an ARIN rwhoisd installation, served as it is.",
+        show_default=False,
+    ),
+]
+
+
+@app.command(
+    epilog="Example: rwhoisd serve --arin-config /srv/rwhoisd/rwhoisd.conf --listen 127.0.0.1:4321"
+)
+def serve(
+    config: ConfigOption = None,
+    arin_config: ArinOption = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(help="HOST:PORT to listen on instead, * for all interfaces; may be repeated."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for the store and the image.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that serve.", min=0, show_default=False)
+    ] = None,
+    compat: Annotated[
+        Compat | None, typer.Option(help="Whose manners to follow.", show_default=False)
+    ] = None,
+) -> None:
+    """Serve in the foreground. TERM ends it after the queries under way, HUP reloads."""
+    overrides: dict[str, Any] = {}
+    if listen:
+        overrides["listen"] = [_listen(text) for text in listen]
+    if state is not None:
+        overrides["state"] = str(state.absolute())
+    if workers is not None:
+        overrides["workers"] = workers
+    if compat is not None:
+        overrides["compat"] = compat.value
+    read = _reader(config, arin_config, overrides)
+    raise typer.Exit(run(read))
+
+
+@app.command("check-config", epilog="Example: rwhoisd check-config --config rwhoisd.toml")
+def check_config(
+    config: ConfigOption = None,
+    arin_config: ArinOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Check a configuration without serving; all mistakes are listed at once."""
+    read = _reader(config, arin_config, {})
+    findings: list[str] = []
+    remarks: list[str] = []
+    try:
+        remarks = [str(f) for f in _remarks(arin_config)]
+        read()
+    except (ConfigError, FormatError) as error:
+        findings = str(error).splitlines()
+    except OSError as error:
+        findings = [f"{error.filename}: {error.strerror}"]
+    if as_json:
+        typer.echo(json.dumps({"ok": not findings, "errors": findings, "remarks": remarks}))
+    else:
+        for line in (*findings, *remarks):
+            typer.echo(line, err=True)
+        if not findings:
+            typer.echo(f"{config or arin_config}: the configuration can be used")
+    raise typer.Exit(1 if findings else 0)
+
+
+def run(read: Callable[[], Config]) -> int:
+    """Serve by the configuration that ``read`` gives; the exit status."""
+    from rwhoisd.server import prepare, settings
+    from rwhoisd.server.listeners import ListenError, bind
+    from rwhoisd.server.supervisor import Supervisor
+
+    try:
+        config = read()
+        _log_to_stderr(config.log.level)
+        _raise_file_limit()
+        prepare.make_state(config)
+        listeners = bind(config.listen, config.workers or os.cpu_count() or 1)
+        prepare.become(config)
+    except (ConfigError, FormatError, ListenError) as error:
+        complain(error)
+        return 1
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
+        return 1
+    supervisor = Supervisor(
+        config,
+        listeners,
+        prepare=prepare.run,
+        reread=read,
+        host=settings.system_name(),
+        ready=lambda: prepare.announce(config, [listener.name for listener in listeners]),
+    )
+    return supervisor.run()
+
+
+def _reader(
+    config: Path | None, arin_config: Path | None, overrides: dict[str, Any]
+) -> Callable[[], Config]:
+    """What reads the configuration, now and at each reload."""
+    if (config is None) == (arin_config is None):
+        _misused("give either --config or --arin-config")
+    if config is not None:
+        path = config
+        return lambda: _with_state(configuration.load(path, overrides), path)
+    assert arin_config is not None
+    conf = arin_config
+
+    def read() -> Config:
+        settings, _ = read_settings(conf)
+        return _with_state(configuration.from_arin(settings, conf, overrides), conf)
+
+    return read
+
+
+def _with_state(config: Config, path: Path) -> Config:
+    """The configuration with a state folder of its own where none was chosen."""
+    if "state" in config.model_fields_set:
+        return config
+    if os.geteuid() == 0:
+        base = SYSTEM_STATE
+    else:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        base = Path(home) / "rwhoisd"
+    name = hashlib.blake2b(os.fsencode(path.absolute()), digest_size=6).hexdigest()
+    return config.model_copy(update={"state": base / name if config.arin_config else base})
+
+
+def _remarks(arin_config: Path | None) -> list[Finding]:
+    return list(read_settings(arin_config)[1].findings) if arin_config else []
+
+
+def _listen(text: str) -> dict[str, Any]:
+    """``HOST:PORT``, ``[V6]:PORT`` or ``:PORT`` as a row of listen."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        _misused(f"--listen {text}: HOST:PORT is needed, such as 127.0.0.1:4321 or [::1]:4321")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        _misused(f"--listen {text}: an IPv6 address stands in brackets, such as [::1]:4321")
+    return {"host": host.strip("[]") or "*", "port": int(port)}
+
+
+def _misused(message: str) -> Never:
+    complain(message)
+    raise typer.Exit(2)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s rwhoisd[%(process)d] %(levelname)s %(name)s: %(message)s",
+    )
+
+
+def _raise_file_limit() -> None:
+    """A connection is a file: take as many as the system lets us."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main() -> None:
+    """The ``rwhoisd`` command."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    app()

@@ -1,0 +1,168 @@
+"""A worker: one process, one event loop, its share of the connections.
+
+It inherits its sockets and the limits' table from the supervisor and hears from it through a
+socket: a new configuration to serve by, or its end, which means that the supervisor is gone.
+"""
+
+import asyncio
+import gc
+import logging
+import pickle
+import signal
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import uvloop
+
+from rwhoisd.config import Config
+from rwhoisd.directory.access import AccessRules
+from rwhoisd.image.reader import ImageReader
+from rwhoisd.server import settings
+from rwhoisd.server.forward import StreamConnector
+from rwhoisd.server.limits import LimitTable, WorkerLimits
+from rwhoisd.server.listeners import Listener
+from rwhoisd.server.notices import StoredNotices
+from rwhoisd.server.programs import LocalPrograms
+from rwhoisd.server.querylog import QueryLog
+from rwhoisd.server.transport import Hub, Manners
+from rwhoisd.service.ports import Ports
+from rwhoisd.service.service import Service
+
+logger = logging.getLogger(__name__)
+
+_LENGTH: Final = struct.Struct("!I")
+_ACCEPT_SECONDS: Final = 0.02  # for connections that the kernel took before we stop accepting
+
+
+def frame(message: object) -> bytes:
+    """A message between supervisor and worker as it goes over their socket."""
+    data = pickle.dumps(message)
+    return _LENGTH.pack(len(data)) + data
+
+
+class Frames:
+    """Messages out of a stream of frames."""
+
+    def __init__(self) -> None:
+        self._data = b""
+
+    def feed(self, data: bytes) -> list[object]:
+        """The messages that ``data`` completes."""
+        self._data += data
+        found: list[object] = []
+        while len(self._data) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._data)[0]
+            if len(self._data) < end:
+                break
+            # It comes from the supervisor, which is this very program.
+            found.append(pickle.loads(self._data[_LENGTH.size : end]))  # noqa: S301
+            self._data = self._data[end:]
+        return found
+
+
+class Worker:
+    """What one worker holds."""
+
+    def __init__(
+        self,
+        number: int,
+        config: Config,
+        listeners: Sequence[Listener],
+        table: LimitTable,
+        control: socket.socket,
+        host: str,
+    ) -> None:
+        """``number`` is its place among the workers, ``host`` the system's name."""
+        self._number = number
+        self._config = config
+        self._listeners = listeners
+        self._limits = WorkerLimits(table, number, settings.limits(config))
+        self._control = control
+        self._host = host
+
+    def run(self) -> None:
+        """Serve until the supervisor says otherwise. Raises: OSError, ImageError at start."""
+        for listener in self._listeners:
+            for number, sock in enumerate(listener.sockets):
+                if number != self._number:
+                    sock.close()
+        gc.freeze()  # what was there before the fork stays shared with the others
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._frames = Frames()
+        self._reader = ImageReader(self._config.image_path)
+        self._log = QueryLog(settings.query_log(self._config))
+        self._notices = StoredNotices(self._config.store_url)
+        self._hub = Hub(self._manners(self._config), self._limits, self._log)
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        self._control.setblocking(False)
+        loop.add_reader(self._control, self._hear)
+        servers = [
+            await loop.create_server(
+                self._hub.factory(listener.row, listener.name),
+                sock=listener.sockets[self._number],
+                backlog=listener.backlog,
+            )
+            for listener in self._listeners
+        ]
+        self._log.start()
+        self._hub.sweep()
+        self._control.send(b"+")  # ready
+        await self._stop.wait()
+        await asyncio.sleep(_ACCEPT_SECONDS)
+        for server in servers:
+            server.close()
+        await self._hub.drain(self._config.limits.drain_seconds)
+        await self._notices.close()
+        self._log.close()
+        self._reader.close()
+
+    def _manners(self, config: Config) -> Manners:
+        access = settings.access(config)
+        programs = config.programs
+        ports = Ports(
+            notices=self._notices,
+            programs=LocalPrograms(
+                programs.run,
+                config.path(programs.folder) if programs.folder else config.state_path,
+                [config.path(path) for path in programs.search],
+            ),
+            connector=StreamConnector(AccessRules.from_texts(config.forward.allow)),
+        )
+        service = Service(self._reader, settings.service(config, access, self._host), ports)
+        return Manners(
+            service,
+            settings.timing(config),
+            tuple(row.rules for row in config.listen),
+            access.may_connect,
+        )
+
+    def _hear(self) -> None:
+        """A message of the supervisor, or its end."""
+        try:
+            data = self._control.recv(1 << 20)
+        except BlockingIOError:
+            return
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._stop.set()
+        for message in self._frames.feed(data):
+            assert isinstance(message, Config)
+            self._reload(message)
+
+    def _reload(self, config: Config) -> None:
+        """Serve new connections by ``config``; when it cannot be used, go on as before."""
+        try:
+            self._log.reopen()
+            self._hub.manners = self._manners(config)
+        except OSError as error:
+            logger.error("%s: %s; serving as before", error.filename, error.strerror)
+            return
+        self._limits.configure(settings.limits(config))
+        logging.getLogger().setLevel(config.log.level.upper())
