@@ -645,5 +645,6 @@ def _names(text: str) -> list[str]:
 
 
 def _agreement(path: Sequence[str | int], location: Sequence[str | int]) -> int:
-    """Length of ``path`` when ``location`` begins with it, else 0."""
-    return len(path) if list(location[: len(path)]) == list(path) else 0
+    """How many parts two places have in common when one of them lies in the other, else 0."""
+    depth = min(len(path), len(location))
+    return depth if list(path[:depth]) == list(location[:depth]) else 0
