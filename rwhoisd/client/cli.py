@@ -3,14 +3,19 @@
 import asyncio
 import json
 import re
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Final, NoReturn
 
 import typer
 
+from rwhoisd.client import servers as area_servers
 from rwhoisd.client import show
 from rwhoisd.client.resolve import Event, Options, resolve
+from rwhoisd.client.servers import find_servers
 from rwhoisd.client.session import SessionLimits
 from rwhoisd.directory.area import HostPort
+from rwhoisd.directory.errors import RwhoisError
+from rwhoisd.directory.names import AreaName
 from rwhoisd.protocol.follow import FollowLimits
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -44,6 +49,13 @@ def _server(text: str) -> HostPort:
         raise typer.BadParameter(str(error)) from None
 
 
+def _area(text: str) -> AreaName:
+    try:
+        return AreaName.from_text(text)
+    except RwhoisError as error:
+        raise typer.BadParameter(error.detail) from None
+
+
 @app.command()
 def rwhois(
     words: Annotated[
@@ -67,6 +79,12 @@ def rwhois(
     trace: Annotated[
         bool, typer.Option("--trace", help="Tell on standard error what happens.")
     ] = False,
+    servers: Annotated[
+        bool,
+        typer.Option(
+            "--servers", help="QUERY is an authority area: find its master and its slaves."
+        ),
+    ] = False,
     depth: Annotated[
         int, typer.Option(min=0, max=64, help="Referrals to follow one after another.")
     ] = FollowLimits().depth,
@@ -76,7 +94,7 @@ def rwhois(
 ) -> None:
     """Look something up in an RWhois directory (RFC 2167) and follow its referrals.
 
-    Example: rwhois -h rwhois.example.net network 192.0.2.1
+    Examples: rwhois -h rwhois.example.net network 192.0.2.1;  rwhois --servers example.net
 
     Exit status 0: found; 1: nothing found, or an error; 2: usage.
     """
@@ -89,6 +107,8 @@ def rwhois(
         if trace:
             typer.echo(show.trace_line(event), err=True)
 
+    if servers:
+        _find_servers(_area(line), start, options, watch, as_json=as_json)
     events = asyncio.run(resolve(line, start, options, watch))
     is_found = show.found(events, referrals_count=no_follow)
     if as_json:
@@ -96,6 +116,26 @@ def rwhois(
     else:
         _print(events, referrals=no_follow, is_found=is_found)
     raise typer.Exit(0 if is_found else 1)
+
+
+def _find_servers(
+    area: AreaName,
+    start: HostPort,
+    options: Options,
+    watch: Callable[[Event], None],
+    *,
+    as_json: bool,
+) -> NoReturn:
+    found, events = asyncio.run(find_servers(area, start, options, watch))
+    problems = list(show.problem_lines(events))
+    if as_json:
+        typer.echo(json.dumps(area_servers.as_json(found, problems), indent=2))
+    else:
+        for text in area_servers.as_text(found):
+            typer.echo(text)
+        for text in problems or ([] if found.servers else ["no server of this area is known"]):
+            typer.echo(f"rwhois: {text}", err=True)
+    raise typer.Exit(0 if found.master else 1)
 
 
 def _print(events: list[Event], *, referrals: bool, is_found: bool) -> None:

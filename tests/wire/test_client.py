@@ -422,10 +422,99 @@ def test_query_that_looks_like_a_directive_is_quoted() -> None:
     run(test)
 
 
+def soa(primary: str) -> str:
+    return f"%soa authority:b.a.com\n%soa serial:20240101000000000\n%soa primary:{primary}\n%ok\n"
+
+
+def referral_object(*urls: str) -> str:
+    lines = "".join(f"referral:Referral:{url}\n" for url in urls)
+    return f"referral:Referred-Auth-Area:B.a.com\n{lines}\n"
+
+
+def test_servers_of_an_area() -> None:
+    # R3.6.4-1, R3.6.4-3: one server is asked for the SOA, and it tells who is master
+    async def test() -> None:
+        with refusing_port() as port:
+            dead = f"rwhois://127.0.0.1:{port}/auth-area=b.a.com"
+            async with ScriptedServer() as slave, ScriptedServer() as master:
+                slave.replies["-soa b.a.com"] = soa(master.address)
+                text = referral_object(dead, slave.url("b.a.com"), master.url("b.a.com"))
+                async with ScriptedServer({"referral b.a.com": text + "%ok\n"}) as known:
+                    result = await rwhois("--servers", "b.a.com", server=known)
+                assert result.stdout.splitlines() == [
+                    f"master {master.address}",
+                    f"slave 127.0.0.1:{port}",
+                    f"slave {slave.address}",
+                ]
+                assert result.exit_code == 0
+                assert master.sessions == []
+
+    run(test)
+
+
+def test_servers_of_an_area_further_down() -> None:
+    # R3.6.4-2: a referral on the way
+    async def test() -> None:
+        async with ScriptedServer() as below, ScriptedServer() as known:
+            known.replies["referral b.a.com"] = f"%referral {below.url('a.com')}\n%ok\n"
+            text = referral_object(below.url("b.a.com"))
+            below.replies["referral b.a.com"] = text + "%ok\n"
+            below.replies["-soa b.a.com"] = soa(below.address)
+            result = await rwhois("--servers", "--json", "b.a.com", server=known)
+            document = json.loads(result.stdout)
+            assert document["master"] == below.address
+            assert document["slaves"] == []
+            assert document["servers"] == [below.address]
+
+    run(test)
+
+
+def test_servers_without_soa() -> None:
+    async def test() -> None:
+        async with ScriptedServer() as below, ScriptedServer() as known:
+            known.replies["referral b.a.com"] = f"%referral {below.url('b.a.com')}\n%ok\n"
+            below.replies["-soa"] = "%error 340 Invalid authority area\n"
+            result = await rwhois("--servers", "b.a.com", server=known)
+            assert result.stdout == f"server {below.address}\n"
+            assert "340 Invalid authority area" in result.stderr
+        assert result.exit_code == 1
+
+    run(test)
+
+
+def test_server_asked_may_be_of_the_area_itself() -> None:
+    async def test() -> None:
+        async with ScriptedServer({"-soa b.a.com": soa("m.test:4321")}) as known:
+            result = await rwhois("--servers", "b.a.com", server=known)
+            assert result.stdout == f"master m.test:4321\nslave {known.address}\n"
+        assert result.exit_code == 0
+
+    run(test)
+
+
+def test_servers_of_an_unknown_area() -> None:
+    async def test() -> None:
+        async with ScriptedServer() as known:
+            result = await rwhois("--servers", "b.a.com", server=known)
+            assert known.queries == ["referral b.a.com"]
+        assert result.exit_code == 1
+        assert result.stderr == "rwhois: no server of this area is known\n"
+
+    run(test)
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [[], [""], ["-h", "a:b:c", "x"], ["-h", "a:0", "x"], ["--depth", "-1", "x"], ["--nosuch", "x"]],
-    ids=["nothing", "empty", "host", "port", "depth", "option"],
+    [
+        [],
+        [""],
+        ["-h", "a:b:c", "x"],
+        ["-h", "a:0", "x"],
+        ["--depth", "-1", "x"],
+        ["--servers", "a b"],
+        ["--nosuch", "x"],
+    ],
+    ids=["nothing", "empty", "host", "port", "depth", "area", "option"],
 )
 def test_misuse(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, arguments)
@@ -436,4 +525,4 @@ def test_misuse(arguments: list[str]) -> None:
 def test_help_is_only_the_long_option() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    assert "Example: rwhois -h" in " ".join(result.stdout.split())
+    assert "Examples: rwhois -h" in " ".join(result.stdout.split())
