@@ -42,11 +42,14 @@ def main(
         bool, typer.Option("--quick", help="1000 objects, one round of 0.3 s a run.")
     ] = False,
     objects: Annotated[
-        str | None, typer.Option(help=f"Networks in each data set [default: {FULL.objects}].")
+        str | None, typer.Option(help="Networks in each data set.", show_default=FULL.objects)
     ] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds [default: 3].")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Rounds.", show_default=str(FULL.rounds))
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, max=60, help="Length of a run [default: 1.0].")
+        float | None,
+        typer.Option(min=0.1, max=60, help="Length of a run.", show_default=str(FULL.seconds)),
     ] = None,
     connections: Annotated[str, typer.Option(help="Clients at once, one or several.")] = "8",
     workers: Annotated[int, typer.Option(min=1, help="Processes of rwhoisd and of echo.")] = 1,

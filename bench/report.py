@@ -218,10 +218,9 @@ _REPEAT = """
 ## To repeat it
 
 ```
-make bench                                             # a quick one, beside echo
-.venv/bin/python -m bench --objects 1000,100000,1000000 --rounds 3 \\
-    --arin-bin DIR --json new.json --report docs/performance.md
-.venv/bin/python -m bench.compare old.json new.json    # what got worse by over 10 %
+make bench BENCH=--quick             # a minute, beside echo
+make bench ARIN=DIR BENCH="--json new.json --report docs/performance.md"
+.venv/bin/python -m bench.compare old.json new.json   # what got worse by over 10 %
 ```
 
 `DIR` holds an operator's own built `rwhoisd` and `rwhois_indexer`. A million networks need
