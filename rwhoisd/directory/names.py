@@ -152,6 +152,46 @@ class DomainName:
 HierarchicalName = Network | DomainName
 
 
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """Addresses from ``first`` to ``last``: what a block or a written range covers."""
+
+    family: int  # 4 or 6
+    first: int
+    last: int
+
+    @classmethod
+    def from_text(cls, text: str) -> "AddressRange | None":
+        """A CIDR block, or two addresses with a hyphen between them; None when it is neither."""
+        if block := Network.from_text(text):
+            return cls(block.family, block.start, block.last)
+        ends = [Network.from_text(part.strip()) for part in text.split("-")]
+        if len(ends) != 2 or ends[0] is None or ends[1] is None or "/" in text:
+            return None
+        first, last = ends
+        if first.family != last.family or first.start > last.start:
+            return None
+        return cls(first.family, first.start, last.start)
+
+    @property
+    def length(self) -> int | None:
+        """Prefix length when the range is one CIDR block, else None."""
+        size = self.last - self.first + 1
+        aligned = size & (size - 1) == 0 and self.first % size == 0
+        return ADDRESS_BITS[self.family] - size.bit_length() + 1 if aligned else None
+
+    def encloses(self, inner: "AddressRange") -> bool:
+        """Whether every address of ``inner`` is one of this range."""
+        return self.family == inner.family and self.first <= inner.first <= inner.last <= self.last
+
+    def __str__(self) -> str:
+        if (length := self.length) is not None:
+            return str(Network(self.family, self.first, length))
+        bits = ADDRESS_BITS[self.family]
+        ends = (Network(self.family, end, bits) for end in (self.first, self.last))
+        return " - ".join(str(end).partition("/")[0] for end in ends)
+
+
 def looks_like_network(text: str) -> bool:
     """Whether ARIN's server would try to read ``text`` as an address (§8.4)."""
     return _LOOKS_LIKE_NETWORK.match(text) is not None

@@ -1,0 +1,621 @@
+"""The unit of work: one change of one authority area, all of it or nothing (STYLE §3.8)."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.changes import Operation, StoredObject
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.names import AreaName
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.schema import Schema
+from rwhoisd.directory.soa import Soa, TimeStamp
+from rwhoisd.store import definitions
+from rwhoisd.store.codec import Plans, Row, check_charset, id_key, key_digest, object_row
+from rwhoisd.store.errors import StoreError
+from rwhoisd.store.journal import SIDE_COLUMNS, Side, side
+from rwhoisd.store.snapshot import OBJECT_COLUMNS, object_batches, stored_objects
+from rwhoisd.store.tables import (
+    ROW_BITS,
+    authority_area,
+    journal,
+    network,
+    reference,
+    stored_object,
+)
+
+BULK: Final = 10_000  # objects written at a time
+CHUNK: Final = 1_000  # values in one IN
+NEVER: Final = TimeStamp("0" * 17)
+_o = stored_object.c
+_T = TypeVar("_T")
+
+
+def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
+    rest = iter(values)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class _Modify:
+    row: int
+    object: Object
+    position: int | None
+    unique: bool
+
+
+class AreaChange:
+    """A change under way: it holds the lock on its area until it is committed or rolled back.
+
+    Objects given to ``add``, ``modify`` and ``delete`` are gathered and written in bulk; what
+    the database has to say about them (324, 336) may come with a later call or on leaving.
+    Every read sees all that was given before it.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        name: AreaName,
+        *,
+        author: str,
+        source: str,
+    ) -> None:
+        self._connection = connection
+        self._name = name
+        self._author = author
+        self._source = source
+        self._area: AuthorityArea | None = None
+        self._area_id = 0
+        self._next_row = 0
+        self._plans = Plans(Schema())
+        self._ordinal = 0
+        self._serial = NEVER
+        self._explicit_serial: str | None = None
+        self._area_journalled = False
+        self._rederive = False
+        self._recheck = False
+        self._positions: dict[str, int] = {}
+        self._adds: list[Row] = []
+        self._derived: tuple[list[Row], list[Row]] = ([], [])
+        self._new_keys: set[tuple[str, bytes]] = set()
+        self._unique: set[int] = set()
+        self._modifies: dict[int, _Modify] = {}
+        self._deletes: dict[int, None] = {}
+
+    async def start(self, now: TimeStamp, *, create: bool) -> "AreaChange":
+        """Lock the area and fix the serial. Raises: RwhoisError 340, when there is no area."""
+        key = self._name.key
+        query = select(authority_area).where(authority_area.c.name_key == key).with_for_update()
+        row = (await self._connection.execute(query)).mappings().one_or_none()
+        if row is not None:
+            self._area_id, self._next_row = row["area_id"], row["next_row"]
+            (self._area,) = await definitions.read_areas(self._connection, [key])
+            self._plans = Plans(self._area.schema)
+            last = max(row["serial"], _serial_time(self._area.soa))
+        elif create:
+            last = await self._last_journalled(key)
+        else:
+            raise RwhoisError(ResponseCode.INVALID_AREA, f"no authority area {self._name}")
+        self._serial = last.next(now)
+        return self
+
+    async def _last_journalled(self, key: str) -> TimeStamp:
+        """Serial of the last change of an area that existed under this name before."""
+        query = select(func.max(journal.c.serial)).where(journal.c.area_key == key)
+        return (await self._connection.execute(query)).scalar() or NEVER
+
+    @property
+    def area(self) -> AuthorityArea | None:
+        """The area as it stands in this change; None before it is put and after its deletion."""
+        return self._area
+
+    @property
+    def serial(self) -> TimeStamp:
+        """Serial of this change; it takes effect only when something changes."""
+        return self._serial
+
+    @property
+    def changed(self) -> bool:
+        """Whether something was journalled; final after leaving without an exception."""
+        return self._ordinal > 0
+
+    # -- reading ---------------------------------------------------------------------------
+
+    async def objects(self, source: str | None = None) -> list[StoredObject]:
+        """All objects of the area by class and position, of one ``source`` when it is given."""
+        return [stored async for batch in self.batches(source) for stored in batch]
+
+    async def batches(self, source: str | None = None) -> AsyncIterator[list[StoredObject]]:
+        """The same in batches, for areas that are better not held in memory."""
+        await self.flush()
+        if self._area is not None:
+            async for batch in object_batches(self._connection, self._area_id, self._area, source):
+                yield batch
+
+    async def find(self, object_id: str) -> list[StoredObject]:
+        """Objects of the area with this ID, in any case; data of others has some twice."""
+        await self.flush()
+        return await self._select(_o.id_key == id_key(object_id))
+
+    async def get(self, row: int) -> StoredObject | None:
+        """The object of a row; None when the area has none."""
+        await self.flush()
+        return next(iter(await self._select(_o.row_id == row)), None)
+
+    async def key_taken(self, obj: Object, *, except_row: int | None = None) -> bool:
+        """Whether another object of its class has the primary key of ``obj`` (324)."""
+        await self.flush()
+        digest = key_digest(obj.key_values(self._plans[obj.class_name].class_def))
+        if digest is None:
+            return False
+        query = select(_o.row_id).where(
+            _o.area_id == self._area_id,
+            _o.class_key == obj.class_name.lower(),
+            _o.key_digest == digest,
+            _o.row_id != (except_row or 0),
+        )
+        return (await self._connection.execute(query.limit(1))).first() is not None
+
+    async def _select(self, condition: ColumnElement[bool]) -> list[StoredObject]:
+        if self._area is None:
+            return []
+        query = select(*OBJECT_COLUMNS).where(_o.area_id == self._area_id, condition)
+        rows = (await self._connection.execute(query.order_by(_o.row_id))).all()
+        return stored_objects(self._area.name.text, rows)
+
+    # -- the area --------------------------------------------------------------------------
+
+    async def put_area(self, area: AuthorityArea, soa_serial: bool = True) -> None:
+        """Create the area or replace its definition; an equal one changes nothing.
+
+        With ``soa_serial`` a Serial-Number in ``area.soa`` is shown to clients as it is, else
+        the serial of this change is. Raises: RwhoisError 340 for another area's definition.
+        """
+        if area.name.key != self._name.key:
+            raise RwhoisError(ResponseCode.INVALID_AREA, f"{area.name} is not {self._name}")
+        if soa_serial and area.soa is not None and area.soa.serial_number:
+            self._explicit_serial = area.soa.serial_number
+        elif area.soa is not None:
+            kept = self._area.soa.serial_number if self._area and self._area.soa else ""
+            area = replace(area, soa=replace(area.soa, serial_number=kept))
+        if area == self._area:
+            return
+        await self.flush()
+        await self._write_area(area)
+        await self._journal_area()
+
+    async def _write_area(self, area: AuthorityArea) -> None:
+        row = definitions.area_row(area)
+        plans = Plans(area.schema)
+        if self._area is None:
+            row |= {"serial": self._serial, "next_row": 0}
+            result = await self._connection.execute(insert(authority_area).values(row))
+            assert result.inserted_primary_key is not None
+            self._area_id, self._next_row = result.inserted_primary_key[0], 0
+        else:
+            await self._connection.execute(
+                update(authority_area).where(self._here(authority_area)).values(row)
+            )
+            self._rederive |= plans.signature() != self._plans.signature()
+            self._recheck |= area.charset.lower() != self._area.charset.lower()
+        await definitions.write_parts(self._connection, self._area_id, area)
+        self._area, self._plans = area, plans
+
+    def _here(self, table: Any) -> ColumnElement[bool]:
+        condition: ColumnElement[bool] = table.c.area_id == self._area_id
+        return condition
+
+    async def delete_area(self) -> None:
+        """Remove the area with all its objects; its history stays in the journal."""
+        self._existing()
+        await self.flush()
+        first = self._area_id << ROW_BITS
+        await self._journal_objects(Operation.DELETE, "before", self._here(stored_object))
+        for table in (network, reference, stored_object):
+            mine = table.c.row_id.between(first, first | (1 << ROW_BITS) - 1)
+            await self._connection.execute(delete(table).where(mine))
+        await self._connection.execute(delete(authority_area).where(self._here(authority_area)))
+        self._area_journalled = False
+        await self._journal_area()
+        self._area, self._plans, self._positions = None, Plans(Schema()), {}
+        self._explicit_serial, self._rederive, self._recheck = None, False, False
+        self._area_journalled = False
+
+    def _existing(self) -> AuthorityArea:
+        if self._area is None:
+            raise RwhoisError(ResponseCode.INVALID_AREA, f"no authority area {self._name}")
+        return self._area
+
+    # -- objects ---------------------------------------------------------------------------
+
+    async def add(
+        self, obj: Object, position: int | None = None, *, unique: bool = True
+    ) -> StoredObject:
+        """Store a new object, behind the others of its class unless a position is given.
+
+        A primary key that is taken is refused with 324, or let in with ``unique=False`` for
+        data of others that has such objects. Raises: RwhoisError 321, 324, 340, 341.
+        """
+        if self._modifies or self._deletes or len(self._adds) >= BULK:
+            await self.flush()
+        row = self._new_row(obj)
+        self._claim_key(row, unique)
+        row["row_id"] = row_id = self._area_id << ROW_BITS | self._next_row
+        row["position"] = position = await self._place(row["class_key"], position)
+        self._next_row += 1
+        if unique:
+            self._unique.add(row_id)
+        networks, references = self._plans[obj.class_name].derived(row_id, obj)
+        self._derived[0].extend(networks)
+        self._derived[1].extend(references)
+        self._adds.append(row)
+        return StoredObject(row_id, position, obj)
+
+    def _new_row(self, obj: Object) -> Row:
+        area = self._existing()
+        if obj.area.lower() != self._name.key:
+            raise RwhoisError(ResponseCode.INVALID_AREA, f"the object is one of {obj.area}")
+        if area.charset.lower() not in ("utf-8", "utf8"):
+            check_charset(obj, area.charset)
+        row = object_row(obj, self._plans[obj.class_name])
+        row["area_id"], row["key_copy"] = self._area_id, 0
+        return row
+
+    def _claim_key(self, row: Row, unique: bool) -> None:
+        """Refuse a key that an object which is not written yet has; remember the others."""
+        if row["key_digest"] is None:
+            return
+        key = (row["class_key"], row["key_digest"])
+        if unique and key in self._new_keys:
+            raise _not_unique(row)
+        self._new_keys.add(key)
+
+    async def _place(self, class_key: str, position: int | None) -> int:
+        following = self._positions.get(class_key)
+        if following is None:
+            query = select(func.max(_o.position)).where(
+                self._here(stored_object), _o.class_key == class_key
+            )
+            last = (await self._connection.execute(query)).scalar()
+            following = 0 if last is None else last + 1
+        if position is None:
+            position = following
+        self._positions[class_key] = max(following, position + 1)
+        return position
+
+    async def modify(
+        self,
+        row: int,
+        obj: Object,
+        position: int | None = None,
+        seen: str | None = None,
+        *,
+        unique: bool = True,
+    ) -> None:
+        """Put another object in the place of a stored one; an equal one changes nothing.
+
+        ``seen`` is the Updated value that the caller's version is based on: another one is
+        refused with 325. Without ``position`` it stays where it is.
+        Raises: RwhoisError 321, 324, 325, 336 (no such row), 340, 341.
+        """
+        if self._adds or self._deletes or row in self._modifies or len(self._modifies) >= BULK:
+            await self.flush()
+        if seen is not None:
+            await self._check_seen(row, seen)
+        self._modifies[row] = _Modify(row, obj, position, unique)
+
+    async def _check_seen(self, row: int, seen: str) -> None:
+        stored = await self.get(row)
+        if stored is None:
+            raise _not_found(row)
+        if (stored.object.updated or "") != seen:
+            raise RwhoisError(
+                ResponseCode.OUTDATED_OBJECT,
+                f"{stored.object.id} was updated {stored.object.updated}, not {seen}",
+            )
+
+    async def delete(self, row: int) -> None:
+        """Remove an object. Raises: RwhoisError 336, when the area has no such row."""
+        if self._adds or self._modifies or len(self._deletes) >= BULK:
+            await self.flush()
+        if row in self._deletes:
+            raise _not_found(row)
+        self._deletes[row] = None
+
+    # -- writing ---------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """Write what was gathered; nothing of it is visible to others before the end."""
+        if self._adds:
+            await self._flush_adds()
+        if self._modifies:
+            await self._flush_modifies()
+        if self._deletes:
+            await self._flush_deletes()
+
+    async def _flush_adds(self) -> None:
+        rows, self._adds = self._adds, []
+        (networks, references), self._derived = self._derived, ([], [])
+        await self._settle_keys(rows, self._unique)
+        self._unique, self._new_keys = set(), set()
+        await self._connection.execute(insert(stored_object), rows)
+        between = _o.row_id.between(rows[0]["row_id"], rows[-1]["row_id"])
+        await self._journal_objects(Operation.ADD, "after", between)
+        await self._insert_derived(networks, references)
+
+    async def _insert_derived(self, networks: list[Row], references: list[Row]) -> None:
+        if networks:
+            await self._connection.execute(insert(network), networks)
+        if references:
+            await self._connection.execute(insert(reference), references)
+
+    async def _settle_keys(self, rows: Sequence[Row], unique: set[int]) -> None:
+        """Refuse taken keys of rows in ``unique``; mark the others as copies."""
+        by_class: dict[str, list[bytes]] = {}
+        for row in rows:
+            if row["key_digest"] is not None:
+                by_class.setdefault(row["class_key"], []).append(row["key_digest"])
+        taken: set[tuple[str, bytes]] = set()
+        for class_key, digests in by_class.items():
+            taken |= {(class_key, digest) for digest in await self._taken(class_key, digests)}
+        for row in rows:
+            key = (row["class_key"], row["key_digest"])
+            if key in taken:
+                if row["row_id"] in unique:
+                    raise _not_unique(row)
+                row["key_copy"] = row["row_id"]
+            elif row["key_digest"] is not None:
+                taken.add(key)
+
+    async def _taken(self, class_key: str, digests: Sequence[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for chunk in _chunks(digests):
+            query = select(_o.key_digest).where(
+                self._here(stored_object),
+                _o.class_key == class_key,
+                _o.key_digest.in_(chunk),
+            )
+            found.update((await self._connection.execute(query)).scalars())
+        return found
+
+    async def _flush_modifies(self) -> None:
+        modifies, self._modifies = self._modifies, {}
+        for chunk in _chunks(modifies.values()):
+            query = select(stored_object).where(
+                self._here(stored_object), _o.row_id.in_([m.row for m in chunk])
+            )
+            result = await self._connection.execute(query)
+            stored = {row["row_id"]: dict(row) for row in result.mappings()}
+            pairs = [(stored.get(m.row), m) for m in chunk]
+            await self._write_modified([await self._modified(old, m) for old, m in pairs])
+
+    async def _modified(self, old: Row | None, wanted: _Modify) -> tuple[Row, Row, _Modify]:
+        if old is None:
+            raise _not_found(wanted.row)
+        new = self._new_row(wanted.object)
+        new["row_id"] = wanted.row
+        if wanted.position is None and new["class_key"] == old["class_key"]:
+            new["position"] = old["position"]
+        else:
+            new["position"] = await self._place(new["class_key"], wanted.position)
+        return old, new, wanted
+
+    async def _write_modified(self, changes: Sequence[tuple[Row, Row, _Modify]]) -> None:
+        relevant = ("position", *SIDE_COLUMNS)
+        changes = [c for c in changes if any(c[0][name] != c[1][name] for name in relevant)]
+        if not changes:
+            return
+        await self._move_keys(changes)
+        target = update(stored_object).where(_o.row_id == bindparam("this_row"))
+        names = [c.name for c in stored_object.c if c.name != "row_id"]
+        statement = target.values({name: bindparam(f"new_{name}") for name in names})
+        await self._connection.execute(
+            statement,
+            [
+                {"this_row": new["row_id"]} | {f"new_{name}": new[name] for name in names}
+                for _, new, _ in changes
+            ],
+        )
+        await self._connection.execute(
+            insert(journal),
+            [
+                self._entry(Operation.MODIFY, new, side("before", old) | side("after", new))
+                for old, new, _ in changes
+            ],
+        )
+        await self._derive_again([(new["row_id"], m.object) for _, new, m in changes])
+
+    async def _move_keys(self, changes: Sequence[tuple[Row, Row, _Modify]]) -> None:
+        """Settle the keys of modified objects; all old ones are given up first, so that two
+        objects may change theirs for each other's."""
+        moved = []
+        for old, new, wanted in changes:
+            if all(old[name] == new[name] for name in ("class_key", "key_digest")):
+                new["key_copy"] = old["key_copy"]
+            else:
+                moved.append((new, wanted))
+        rows = [new["row_id"] for new, _ in moved]
+        if rows:
+            freed = update(stored_object).where(_o.row_id.in_(rows)).values(key_digest=None)
+            await self._connection.execute(freed)
+            unique = {wanted.row for _, wanted in moved if wanted.unique}
+            await self._settle_keys([new for new, _ in moved], unique)
+
+    async def _derive_again(self, objects: Sequence[tuple[int, Object]]) -> None:
+        networks: list[Row] = []
+        references: list[Row] = []
+        for chunk in _chunks(objects):
+            await self._delete_derived([row for row, _ in chunk])
+        for row, obj in objects:
+            more_networks, more_references = self._plans[obj.class_name].derived(row, obj)
+            networks += more_networks
+            references += more_references
+        await self._insert_derived(networks, references)
+
+    async def _delete_derived(self, rows: Sequence[int]) -> None:
+        for table in (network, reference):
+            await self._connection.execute(delete(table).where(table.c.row_id.in_(rows)))
+
+    async def _flush_deletes(self) -> None:
+        rows, self._deletes = self._deletes, {}
+        for chunk in _chunks(rows):
+            these = _o.row_id.in_(chunk)
+            query = select(_o.row_id).where(self._here(stored_object), these)
+            there = set((await self._connection.execute(query)).scalars())
+            for row in chunk:
+                if row not in there:
+                    raise _not_found(row)
+            await self._journal_objects(Operation.DELETE, "before", these)
+            await self._delete_derived(chunk)
+            await self._connection.execute(delete(stored_object).where(these))
+
+    # -- the journal -----------------------------------------------------------------------
+
+    def _entry(self, operation: Operation, row: Row, sides: Row) -> Row:
+        ordinal = self._ordinal
+        self._ordinal += 1
+        return {
+            "area_key": self._name.key,
+            "serial": self._serial,
+            "ordinal": ordinal,
+            "area": self._area.name.text if self._area else self._name.text,
+            "operation": operation.value,
+            "row_id": row["row_id"],
+            "id_key": row["id_key"],
+            "position": row["position"],
+            "author": self._author,
+            "source": self._source,
+            **sides,
+        }
+
+    async def _journal_area(self) -> None:
+        if self._area_journalled:
+            return
+        self._area_journalled = True
+        no_object = {"row_id": 0, "id_key": None, "position": 0}
+        sides = side("before", None) | side("after", None)
+        entry = self._entry(Operation.AREA, no_object, sides)
+        await self._connection.execute(insert(journal).values(entry))
+
+    async def _journal_objects(
+        self, operation: Operation, name: Side, condition: ColumnElement[bool]
+    ) -> None:
+        """Journal all objects of a condition, on one side, without moving them through here."""
+        blank: Row = {"row_id": None, "id_key": None, "position": None}
+        sides = side("before", None) | side("after", None)
+        entry = self._entry(operation, blank, sides)
+        columns: dict[str, ColumnElement[Any]] = {
+            column: null() if value is None else literal(value, journal.c[column].type)
+            for column, value in entry.items()
+        }
+        columns["ordinal"] = func.row_number().over(order_by=_o.row_id) + (entry["ordinal"] - 1)
+        columns |= {column: _o[column] for column in ("row_id", "id_key", "position")}
+        columns |= {f"{name}_{short}": _o[column] for column, short in SIDE_COLUMNS.items()}
+        query = select(*[value.label(column) for column, value in columns.items()])
+        # A sum of nothing is no entry: the ordinals go on behind those that were written.
+        statement = insert(journal).from_select(list(columns), query.where(condition))
+        result = await self._connection.execute(statement)
+        self._ordinal = entry["ordinal"] + result.rowcount
+
+    # -- the end ---------------------------------------------------------------------------
+
+    async def finish(self) -> None:
+        """Write the rest and move the serial; called before the commit."""
+        await self.flush()
+        if self._area is None or not self.changed:
+            return
+        if self._rederive:
+            await self._derive_all()
+        if self._recheck:
+            await self._check_all()
+        await self._check_classes()
+        if self._next_row >> ROW_BITS:
+            raise StoreError(f"{self._name}: 2^{ROW_BITS} objects were added; load it anew")
+        values: Row = {"serial": self._serial, "next_row": self._next_row}
+        if self._area.soa is not None:
+            shown = self._explicit_serial or self._serial.text
+            values["soa_serial"] = shown
+            self._area = replace(self._area, soa=replace(self._area.soa, serial_number=shown))
+        await self._connection.execute(
+            update(authority_area).where(self._here(authority_area)).values(values)
+        )
+
+    async def _derive_all(self) -> None:
+        """Make addresses, references and keys anew: another schema makes others of them.
+
+        Objects that share a key under the new schema stay; all but the first count as copies.
+        """
+        mine = update(stored_object).where(self._here(stored_object))
+        await self._connection.execute(mine.values(key_digest=None, key_copy=0))
+        this = update(stored_object).where(_o.row_id == bindparam("this_row"))
+        new: Row = {"key_digest": bindparam("new_digest"), "key_copy": bindparam("new_copy")}
+        async for batch in object_batches(self._connection, self._area_id, self._existing()):
+            await self._derive_again([(stored.row, stored.object) for stored in batch])
+            rows = [
+                object_row(s.object, self._plans[s.object.class_name])
+                | {"row_id": s.row, "key_copy": 0}
+                for s in batch
+            ]
+            await self._settle_keys(rows, set())
+            values = [
+                {"this_row": r["row_id"], "new_digest": r["key_digest"], "new_copy": r["key_copy"]}
+                for r in rows
+            ]
+            await self._connection.execute(this.values(new), values)
+
+    async def _check_all(self) -> None:
+        area = self._existing()
+        async for batch in object_batches(self._connection, self._area_id, area):
+            for stored in batch:
+                check_charset(stored.object, area.charset)
+
+    async def _check_classes(self) -> None:
+        """No object may stay in a class that its area does not have (any more)."""
+        if not self._area_journalled:
+            return
+        known = [c.name.lower() for c in self._existing().schema.classes]
+        query = select(_o.class_name).where(self._here(stored_object), _o.class_key.not_in(known))
+        if left := (await self._connection.execute(query.limit(1))).scalar():
+            raise RwhoisError(
+                ResponseCode.INVALID_CLASS,
+                f"{self._name} still has objects of class {left}: keep the class or delete them",
+            )
+
+
+def _serial_time(soa: Soa | None) -> TimeStamp:
+    """The moment that a shown serial stands for, so that what clients see grows, too.
+
+    Digits that are no date (ARIN's server keeps any) stand for nothing.
+    """
+    shown = soa and TimeStamp.padded(soa.serial_number)
+    try:
+        return shown if shown and shown.to_datetime().year < 9999 else NEVER
+    except ValueError:
+        return NEVER
+
+
+def _not_unique(row: Row) -> RwhoisError:
+    return RwhoisError(
+        ResponseCode.KEY_NOT_UNIQUE,
+        f"{row['class_name']} {row['object_id'] or ''}: another object has this primary key",
+    )
+
+
+def _not_found(row: int) -> RwhoisError:
+    return RwhoisError(ResponseCode.OBJECT_NOT_FOUND, f"row {row} of the area")

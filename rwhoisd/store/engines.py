@@ -1,0 +1,121 @@
+"""Engines: one code path for SQLite, PostgreSQL and MariaDB; what differs stands here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from rwhoisd.store.errors import StoreError, place_of, translated
+
+DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "mysql": "mysql+asyncmy",
+    "mariadb": "mariadb+asyncmy",
+}
+BUSY_SECONDS: Final = 30.0  # how long a change waits for another one before it is "locked"
+_SQLITE_HEADER: Final = b"SQLite format 3\0"
+_PRAGMAS: Final = (
+    # The order counts: the timeout first, as switching to WAL may have to wait, too.
+    "PRAGMA busy_timeout = {milliseconds}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # an acknowledged change survives a power cut (DESIGN §8)
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -65536",  # KiB; a bulk load touches indexes at random
+)
+
+
+def parse_url(text: str) -> URL:
+    """The database URL with the driver that we use; a bare path means SQLite.
+
+    Raises: StoreError for what is no URL, another database, or SQLite in memory.
+    """
+    try:
+        url = make_url(text if "://" in text else f"sqlite:///{text}")
+    except ArgumentError as error:
+        raise StoreError(
+            f"{text!r} is no database URL: write sqlite:///PATH or postgresql://USER@HOST/NAME"
+        ) from error
+    backend = url.get_backend_name()
+    if backend not in DRIVERS:
+        raise StoreError(f"no support for {backend} databases: use one of {', '.join(DRIVERS)}")
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise StoreError("a store needs a file that several processes share: sqlite:///PATH")
+    return url.set(drivername=DRIVERS[backend])
+
+
+def check_file(url: URL, *, create: bool) -> None:
+    """Make sure that an SQLite file is there and is one; other engines are left alone.
+
+    Raises: StoreError, for a missing file (unless ``create``), a directory or a foreign file.
+    """
+    if url.get_backend_name() != "sqlite":
+        return
+    assert url.database is not None
+    path = Path(url.database)
+    try:
+        if create and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return
+        with path.open("rb") as file:
+            header = file.read(len(_SQLITE_HEADER))
+    except FileNotFoundError as error:
+        raise StoreError(f"no store at {path}: make one with rwhois-admin init") from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be opened ({error.strerror}): check the path and this user's rights"
+        ) from error
+    if header not in (b"", _SQLITE_HEADER):
+        raise StoreError(f"{path} is no SQLite database: name another file for the store")
+
+
+def make_engine(url: URL, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
+    """An engine whose transactions begin as we say; nothing is connected yet."""
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, pool_pre_ping=True, pool_recycle=1800)
+    engine = create_async_engine(url, connect_args={"timeout": busy_seconds})
+    event.listen(engine.sync_engine, "connect", _sqlite_connected(busy_seconds))
+    event.listen(engine.sync_engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connected(busy_seconds: float) -> Any:
+    def connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see _sqlite_begin
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma.format(milliseconds=int(busy_seconds * 1000)))
+        cursor.close()
+
+    return connected
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    """A change takes the write lock at once: upgrading a read lock later may deadlock."""
+    change = connection.get_execution_options().get("rwhoisd_change", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if change else "BEGIN")
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, *, change: bool) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction, committed on leaving, rolled back on an exception.
+
+    A change sees what others committed up to each statement (the area's row is its lock); a
+    reader sees one moment throughout. Raises: StoreError for whatever the database says.
+    """
+    with translated(engine.url):
+        async with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                await connection.execution_options(rwhoisd_change=change)
+            else:
+                level = "READ COMMITTED" if change else "REPEATABLE READ"
+                await connection.execution_options(isolation_level=level)
+            async with connection.begin():
+                yield connection
+
+
+__all__ = ["BUSY_SECONDS", "check_file", "make_engine", "parse_url", "place_of", "transaction"]

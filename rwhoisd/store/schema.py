@@ -1,0 +1,94 @@
+"""Alembic, called as a library: the schema of the database and its version."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, inspect
+
+from rwhoisd.store.errors import StoreError, StoreOutdatedError
+from rwhoisd.store.tables import metadata
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+VERSION_TABLE: Final = "rwhoisd_schema"  # not alembic_version: the database may serve others, too
+HEAD: Final = "head"
+NOTHING: Final = "base"
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file; commands run on ``connection``."""
+    made = Config()
+    made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
+
+
+def head() -> str:
+    """The revision that this release works with."""
+    revision = ScriptDirectory.from_config(config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def current(connection: Connection) -> str | None:
+    """The revision of a database; None when it has no tables of ours."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def check_current(connection: Connection, place: str) -> None:
+    """Raise StoreOutdatedError unless the schema is that of this release."""
+    found = current(connection)
+    if found == head():
+        return
+    if found is None:
+        raise StoreOutdatedError(f"{place} has no tables yet: make them with rwhois-admin init")
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if found in known:
+        raise StoreOutdatedError(
+            f"{place} has schema {found}, this release needs {head()}: run rwhois-admin db upgrade"
+        )
+    raise StoreOutdatedError(
+        f"{place} has schema {found}, which this release does not know: use a newer release"
+    )
+
+
+def check_free(connection: Connection, place: str) -> None:
+    """Raise StoreError when tables of another program have names of ours."""
+    if current(connection) is not None:
+        return
+    taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+    if taken:
+        raise StoreError(
+            f"{place} has a table {taken[0]} of another program: give the store a database of its"
+            " own"
+        )
+
+
+def upgrade(connection: Connection, revision: str = HEAD) -> None:
+    """Bring the schema up to ``revision``; idempotent. Raises: StoreError, if it is unknown."""
+    try:
+        command.upgrade(config(connection), revision)
+    except CommandError as error:
+        raise StoreOutdatedError(f"no way to schema {revision}: {error}") from error
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """Take the schema back to ``revision``, or to nothing with ``base``. Raises: StoreError."""
+    try:
+        command.downgrade(config(connection), revision)
+    except CommandError as error:
+        raise StoreOutdatedError(f"no way back to schema {revision}: {error}") from error
+
+
+def differences(connection: Connection) -> list[object]:
+    """What the tables of the database lack compared with ``tables.metadata``; empty is right."""
+    options = {"version_table": VERSION_TABLE, "compare_type": True}
+    context = MigrationContext.configure(connection, opts=options)
+    found: list[object] = compare_metadata(context, metadata)
+    return found
