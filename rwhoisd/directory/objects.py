@@ -83,6 +83,17 @@ def file_order(offset: int, file_number: int) -> int:
     return number
 
 
+def file_place(order: int) -> tuple[int, int] | None:
+    """Offset and file number that ``file_order`` made ``order`` of; None for any other order."""
+    digits = [order >> shift & 15 for shift in range(56, -4, -4)]
+    text = "".join("0123456789:"[d - 1] for d in digits if 0 < d < 12)
+    offset, _, number = text.removesuffix(":").partition(":")
+    if not (offset.isdigit() and number.isdigit()):
+        return None
+    place = (int(offset), int(number))
+    return place if file_order(*place) == order else None
+
+
 def late_order(position: int) -> int:
     """``Object.order`` of an object that came by no ARIN file: after all of those, in turn."""
     return 1 << 61 | position

@@ -15,6 +15,7 @@ from rwhoisd.formats.arin_areas import Entry, read_area, read_area_file
 from rwhoisd.formats.arin_config import ArinSettings, XDirective, read_settings
 from rwhoisd.formats.arin_data import SOURCE, ObjectFiles, class_data
 from rwhoisd.formats.arin_text import Reading, read_bytes
+from rwhoisd.formats.arin_write import InstallationWriter, write_installation
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.formats.records import is_utf8
 
@@ -110,7 +111,9 @@ __all__ = [
     "Finding",
     "FormatError",
     "Installation",
+    "InstallationWriter",
     "XDirective",
     "fingerprint",
     "read_installation",
+    "write_installation",
 ]

@@ -195,7 +195,6 @@ _SOA_TEXTS: Final = {
     "primary-server": "primary_server",
     "hostmaster": "hostmaster",
 }
-_SOA_CONTACTS: Final = {"tech-contact": "tech_contact", "admin-contact": "admin_contact"}
 SOA_TAGS: Final = {**_SOA_TEXTS, **_SOA_NUMBERS}
 
 
@@ -215,12 +214,10 @@ def read_soa(path: Path, reading: Reading) -> Soa:
     for record in found:  # separators mean nothing here
         for line in record.lines:
             values[line.tag.decode(charset).lower()] = (line.number, line.value.decode(charset))
-    for tag in values.keys() - SOA_TAGS.keys() - _SOA_CONTACTS.keys():
+    for tag in values.keys() - SOA_TAGS.keys():
         reading.find(path, values[tag][0], f"tag {tag!r} is unknown and ignored")
     fields: dict[str, Any] = {
-        field_name: values[tag][1]
-        for tag, field_name in (_SOA_TEXTS | _SOA_CONTACTS).items()
-        if tag in values
+        field_name: values[tag][1] for tag, field_name in _SOA_TEXTS.items() if tag in values
     }
     fields |= {
         field_name: leading_number(values[tag][1]) or 0
