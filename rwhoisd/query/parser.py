@@ -28,7 +28,7 @@ CACHED_LINES: Final = 1024
 CACHED_OCTETS: Final = 1 << 20
 _OCTETS_PER_PIECE: Final = 300  # measured: a Piece, its texts and its place in the tuples
 
-_BLANKS: Final = " \t\v\f"  # what C's isspace takes; latin-1 has more that are ordinary here
+_BLANKS: Final = " \t"  # latin-1 has more of them, which are ordinary characters here
 
 
 @dataclass(frozen=True)
@@ -289,13 +289,14 @@ def _check_attribute(piece: Piece, names: Names, dialect: Dialect) -> None:
 def _term(piece: Piece, dialect: Dialect, allowed: Allowed) -> Term:
     """The term a piece stands for; 351 in the order of arin-rwhoisd.md §7.4."""
     value, match = _value(piece, dialect)
-    if match is not Match.EXACT and not allowed.wildcard:
-        _refuse(ResponseCode.QUERY_TOO_COMPLEX)
-    if match in _LEADING and not allowed.leading_wildcard:
-        _refuse(ResponseCode.QUERY_TOO_COMPLEX)
+    if match is not Match.EXACT:
+        if not allowed.wildcard:
+            _refuse(ResponseCode.QUERY_TOO_COMPLEX)
+        if match in _LEADING and not allowed.leading_wildcard:
+            _refuse(ResponseCode.QUERY_TOO_COMPLEX)
     if piece.negated:
         _refuse(ResponseCode.QUERY_TOO_COMPLEX)
-    return Term(value, match, piece.attribute and piece.attribute.lower())
+    return Term(value, match, None if piece.attribute is None else piece.attribute.lower())
 
 
 _LEADING: Final = (Match.SUFFIX, Match.CONTAINS)
