@@ -1,5 +1,7 @@
 """``python -m bench``: measure, show, record."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -87,6 +89,7 @@ def main(
         arin_bin=arin_bin,
         with_ours=not without_ours,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # stop the servers
     console = Console(width=max(Console().width, TABLE_COLUMNS))  # a cut figure is a wrong one
     try:
         results = _measure(settings, console)

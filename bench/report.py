@@ -223,6 +223,9 @@ make bench ARIN=DIR BENCH="--json new.json --report docs/performance.md"
 .venv/bin/python -m bench.compare old.json new.json   # what got worse by over 10 %
 ```
 
+On a machine that does other work as well, latencies and rates of two runs differ by more than
+that: `bench.compare --metric cpu` looks at the CPU of an answer only, the steadiest of them.
+
 `DIR` holds an operator's own built `rwhoisd` and `rwhois_indexer`. A million networks need
 about 4 GB of disk below `bench/out`. A C compiler is needed for the load generator.
 """
