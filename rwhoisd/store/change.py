@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
+    RowMapping,
     bindparam,
     delete,
     func,
@@ -26,7 +27,8 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import Schema
 from rwhoisd.directory.soa import Soa, TimeStamp
 from rwhoisd.store import definitions
-from rwhoisd.store.codec import Plans, Row, check_charset, id_key, key_digest, object_row
+from rwhoisd.store.bulk import insert_rows
+from rwhoisd.store.codec import Derived, Plans, Row, check_charset, id_key, shown
 from rwhoisd.store.errors import StoreError
 from rwhoisd.store.journal import SIDE_COLUMNS, Side, side
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, object_batches, stored_objects
@@ -58,6 +60,21 @@ class _Modify:
     object: Object
     position: int | None
     unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Modified:
+    old: RowMapping
+    derived: Derived
+    unique: bool
+
+    @property
+    def new(self) -> Row:
+        return self.derived.row
+
+    @property
+    def other_lines(self) -> bool:
+        return any(self.old[name] != self.new[name] for name in ("class_key", "body"))
 
 
 class AreaChange:
@@ -161,7 +178,7 @@ class AreaChange:
     async def key_taken(self, obj: Object, *, except_row: int | None = None) -> bool:
         """Whether another object of its class has the primary key of ``obj`` (324)."""
         await self.flush()
-        digest = key_digest(obj.key_values(self._plans[obj.class_name].class_def))
+        digest = self._plans[obj.class_name].key_of(obj)
         if digest is None:
             return False
         query = select(_o.row_id).where(
@@ -254,28 +271,28 @@ class AreaChange:
         """
         if self._modifies or self._deletes or len(self._adds) >= BULK:
             await self.flush()
-        row = self._new_row(obj)
+        row_id = self._area_id << ROW_BITS | self._next_row
+        derived = self._derive(obj, row_id)
+        row = derived.row
         self._claim_key(row, unique)
-        row["row_id"] = row_id = self._area_id << ROW_BITS | self._next_row
         row["position"] = position = await self._place(row["class_key"], position)
         self._next_row += 1
         if unique:
             self._unique.add(row_id)
-        networks, references = self._plans[obj.class_name].derived(row_id, obj)
-        self._derived[0].extend(networks)
-        self._derived[1].extend(references)
+        self._derived[0].extend(derived.networks)
+        self._derived[1].extend(derived.references)
         self._adds.append(row)
         return StoredObject(row_id, position, obj)
 
-    def _new_row(self, obj: Object) -> Row:
+    def _derive(self, obj: Object, row_id: int) -> Derived:
         area = self._existing()
-        if obj.area.lower() != self._name.key:
+        if obj.area != area.name.text and obj.area.lower() != self._name.key:
             raise RwhoisError(ResponseCode.INVALID_AREA, f"the object is one of {obj.area}")
-        if area.charset.lower() not in ("utf-8", "utf8"):
+        if area.charset != "utf-8":  # which has every character
             check_charset(obj, area.charset)
-        row = object_row(obj, self._plans[obj.class_name])
-        row["area_id"], row["key_copy"] = self._area_id, 0
-        return row
+        derived = self._plans[obj.class_name].derive(obj, row_id)
+        derived.row["area_id"] = self._area_id
+        return derived
 
     def _claim_key(self, row: Row, unique: bool) -> None:
         """Refuse a key that an object which is not written yet has; remember the others."""
@@ -354,16 +371,14 @@ class AreaChange:
         (networks, references), self._derived = self._derived, ([], [])
         await self._settle_keys(rows, self._unique)
         self._unique, self._new_keys = set(), set()
-        await self._connection.execute(insert(stored_object), rows)
+        await insert_rows(self._connection, stored_object, rows)
         between = _o.row_id.between(rows[0]["row_id"], rows[-1]["row_id"])
         await self._journal_objects(Operation.ADD, "after", between)
         await self._insert_derived(networks, references)
 
     async def _insert_derived(self, networks: list[Row], references: list[Row]) -> None:
-        if networks:
-            await self._connection.execute(insert(network), networks)
-        if references:
-            await self._connection.execute(insert(reference), references)
+        await insert_rows(self._connection, network, networks)
+        await insert_rows(self._connection, reference, references)
 
     async def _settle_keys(self, rows: Sequence[Row], unique: set[int]) -> None:
         """Refuse taken keys of rows in ``unique``; mark the others as copies."""
@@ -401,72 +416,67 @@ class AreaChange:
                 self._here(stored_object), _o.row_id.in_([m.row for m in chunk])
             )
             result = await self._connection.execute(query)
-            stored = {row["row_id"]: dict(row) for row in result.mappings()}
-            pairs = [(stored.get(m.row), m) for m in chunk]
-            await self._write_modified([await self._modified(old, m) for old, m in pairs])
+            stored = {row["row_id"]: row for row in result.mappings()}
+            changes = [await self._modified(stored.get(m.row), m) for m in chunk]
+            relevant = ("position", *SIDE_COLUMNS)
+            await self._write_modified(
+                [c for c in changes if any(c.old[name] != c.new[name] for name in relevant)]
+            )
 
-    async def _modified(self, old: Row | None, wanted: _Modify) -> tuple[Row, Row, _Modify]:
+    async def _modified(self, old: RowMapping | None, wanted: _Modify) -> _Modified:
         if old is None:
             raise _not_found(wanted.row)
-        new = self._new_row(wanted.object)
-        new["row_id"] = wanted.row
+        derived = self._derive(wanted.object, wanted.row)
+        new = derived.row
         if wanted.position is None and new["class_key"] == old["class_key"]:
             new["position"] = old["position"]
         else:
             new["position"] = await self._place(new["class_key"], wanted.position)
-        return old, new, wanted
+        return _Modified(old, derived, wanted.unique)
 
-    async def _write_modified(self, changes: Sequence[tuple[Row, Row, _Modify]]) -> None:
-        relevant = ("position", *SIDE_COLUMNS)
-        changes = [c for c in changes if any(c[0][name] != c[1][name] for name in relevant)]
+    async def _write_modified(self, changes: Sequence[_Modified]) -> None:
         if not changes:
             return
         await self._move_keys(changes)
         target = update(stored_object).where(_o.row_id == bindparam("this_row"))
         names = [c.name for c in stored_object.c if c.name != "row_id"]
         statement = target.values({name: bindparam(f"new_{name}") for name in names})
-        await self._connection.execute(
-            statement,
-            [
-                {"this_row": new["row_id"]} | {f"new_{name}": new[name] for name in names}
-                for _, new, _ in changes
-            ],
-        )
-        await self._connection.execute(
-            insert(journal),
-            [
-                self._entry(Operation.MODIFY, new, side("before", old) | side("after", new))
-                for old, new, _ in changes
-            ],
-        )
-        await self._derive_again([(new["row_id"], m.object) for _, new, m in changes])
+        values = [
+            {"this_row": c.new["row_id"]} | {f"new_{name}": c.new[name] for name in names}
+            for c in changes
+        ]
+        await self._connection.execute(statement, values)
+        entries = [
+            self._entry(Operation.MODIFY, c.new, side("before", c.old) | side("after", c.new))
+            for c in changes
+        ]
+        await insert_rows(self._connection, journal, entries)
+        # Addresses and references follow from the lines and the class alone.
+        await self._derive_again([c.derived for c in changes if c.other_lines])
 
-    async def _move_keys(self, changes: Sequence[tuple[Row, Row, _Modify]]) -> None:
+    async def _move_keys(self, changes: Sequence[_Modified]) -> None:
         """Settle the keys of modified objects; all old ones are given up first, so that two
         objects may change theirs for each other's."""
         moved = []
-        for old, new, wanted in changes:
-            if all(old[name] == new[name] for name in ("class_key", "key_digest")):
-                new["key_copy"] = old["key_copy"]
+        for change in changes:
+            if all(change.old[name] == change.new[name] for name in ("class_key", "key_digest")):
+                change.new["key_copy"] = change.old["key_copy"]
             else:
-                moved.append((new, wanted))
-        rows = [new["row_id"] for new, _ in moved]
+                moved.append(change)
+        rows = [change.new["row_id"] for change in moved]
         if rows:
             freed = update(stored_object).where(_o.row_id.in_(rows)).values(key_digest=None)
             await self._connection.execute(freed)
-            unique = {wanted.row for _, wanted in moved if wanted.unique}
-            await self._settle_keys([new for new, _ in moved], unique)
+            unique = {change.new["row_id"] for change in moved if change.unique}
+            await self._settle_keys([change.new for change in moved], unique)
 
-    async def _derive_again(self, objects: Sequence[tuple[int, Object]]) -> None:
-        networks: list[Row] = []
-        references: list[Row] = []
+    async def _derive_again(self, objects: Sequence[Derived]) -> None:
         for chunk in _chunks(objects):
-            await self._delete_derived([row for row, _ in chunk])
-        for row, obj in objects:
-            more_networks, more_references = self._plans[obj.class_name].derived(row, obj)
-            networks += more_networks
-            references += more_references
-        await self._insert_derived(networks, references)
+            await self._delete_derived([derived.row["row_id"] for derived in chunk])
+            await self._insert_derived(
+                [row for derived in chunk for row in derived.networks],
+                [row for derived in chunk for row in derived.references],
+            )
 
     async def _delete_derived(self, rows: Sequence[int]) -> None:
         for table in (network, reference):
@@ -492,14 +502,14 @@ class AreaChange:
         self._ordinal += 1
         return {
             "area_key": self._name.key,
-            "serial": self._serial,
+            "serial": int(self._serial.text),
             "ordinal": ordinal,
             "area": self._area.name.text if self._area else self._name.text,
             "operation": operation.value,
             "row_id": row["row_id"],
             "id_key": row["id_key"],
             "position": row["position"],
-            "author": self._author,
+            "author": shown(self._author),
             "source": self._source,
             **sides,
         }
@@ -511,7 +521,7 @@ class AreaChange:
         no_object = {"row_id": 0, "id_key": None, "position": 0}
         sides = side("before", None) | side("after", None)
         entry = self._entry(Operation.AREA, no_object, sides)
-        await self._connection.execute(insert(journal).values(entry))
+        await insert_rows(self._connection, journal, [entry])
 
     async def _journal_objects(
         self, operation: Operation, name: Side, condition: ColumnElement[bool]
@@ -521,8 +531,7 @@ class AreaChange:
         sides = side("before", None) | side("after", None)
         entry = self._entry(operation, blank, sides)
         columns: dict[str, ColumnElement[Any]] = {
-            column: null() if value is None else literal(value, journal.c[column].type)
-            for column, value in entry.items()
+            column: null() if value is None else literal(value) for column, value in entry.items()
         }
         columns["ordinal"] = func.row_number().over(order_by=_o.row_id) + (entry["ordinal"] - 1)
         columns |= {column: _o[column] for column in ("row_id", "id_key", "position")}
@@ -566,12 +575,9 @@ class AreaChange:
         this = update(stored_object).where(_o.row_id == bindparam("this_row"))
         new: Row = {"key_digest": bindparam("new_digest"), "key_copy": bindparam("new_copy")}
         async for batch in object_batches(self._connection, self._area_id, self._existing()):
-            await self._derive_again([(stored.row, stored.object) for stored in batch])
-            rows = [
-                object_row(s.object, self._plans[s.object.class_name])
-                | {"row_id": s.row, "key_copy": 0}
-                for s in batch
-            ]
+            derived = [self._derive(stored.object, stored.row) for stored in batch]
+            await self._derive_again(derived)
+            rows = [d.row for d in derived]
             await self._settle_keys(rows, set())
             values = [
                 {"this_row": r["row_id"], "new_digest": r["key_digest"], "new_copy": r["key_copy"]}

@@ -1,19 +1,21 @@
 """Objects as rows: the lossless body, and what the schema makes the store derive from it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.names import ADDRESS_BITS, AddressRange
+from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
 from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
 from rwhoisd.directory.schema import AttributeType, ClassDef, IndexType, Schema
 from rwhoisd.store.tables import DIGEST_OCTETS
 
 Row = dict[str, Any]
 _OCTETS: Final = DIGEST_OCTETS
+# What the store does with a line, as bits: several may hold for one attribute.
+_ID, _UPDATED, _PRIVATE, _KEY, _NETWORK, _REFERENCE = (1 << bit for bit in range(6))
+_SPELLINGS: Final = 4096  # of attribute names remembered per class; peers make them up
 
 
 def encode_lines(lines: Sequence[Line]) -> bytes:
@@ -78,14 +80,14 @@ def id_key(object_id: str) -> bytes:
     return digest(object_id.strip().lower())
 
 
-def key_digest(key: Sequence[Sequence[str]] | None) -> bytes | None:
-    """Digest of the values of a primary key; None when there is no key or no value at all.
+def key_digest(values: Iterable[tuple[str, str]]) -> bytes | None:
+    """Digest of (attribute, value) pairs of a primary key; None when there are none.
 
-    No value holds a line end, so these two can part values and attributes.
+    Case does not count (B21). Pairs of one attribute stand together, in the order of the
+    object; no value holds a line end and no name a colon, so the text is unambiguous.
     """
-    if key is None or not any(key):
-        return None
-    return digest("\r".join(["".join([f"{v}\n" for v in values]) for values in key]))
+    lines = sorted([(name, number, value) for number, (name, value) in enumerate(values)])
+    return digest("\n".join([f"{n}:{v.upper()}" for n, _, v in lines])) if lines else None
 
 
 def pack_address(number: int) -> bytes:
@@ -99,60 +101,123 @@ def unpack_span(family: int, first: bytes, last: bytes) -> AddressRange:
     return AddressRange(family, int.from_bytes(first), int.from_bytes(last))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The rows that belong to one object: its own, its addresses, its references."""
+
+    row: Row
+    networks: list[Row]
+    references: list[Row]
+
+
+class _Roles(dict[str, int]):
+    """Attribute name → what the store does with its lines; any spelling of case counts."""
+
+    def __missing__(self, name: str) -> int:
+        role = self.get(name.lower(), 0)
+        if len(self) < _SPELLINGS:
+            self[name] = role
+        return role
+
+
+def _roles(class_def: ClassDef) -> _Roles:
+    roles = _Roles({"id": _ID, "updated": _UPDATED, "private": _PRIVATE})
+    for attribute in class_def.attributes:
+        name = attribute.name.lower()
+        role = roles.get(name, 0)
+        role |= _KEY if attribute.primary else 0
+        role |= _NETWORK if IndexType.CIDR in attribute.index.parts else 0
+        role |= _REFERENCE if attribute.type is AttributeType.ID else 0
+        roles[name] = role
+    return roles
+
+
 class ClassPlan:
-    """What the store derives from objects of one class: address rows, references, the key."""
+    """What the store derives from objects of one class, found in one pass over their lines."""
 
-    class_def: ClassDef
-    networks: Mapping[str, str] = field(init=False)  # folded name → name
-    references: Mapping[str, str] = field(init=False)
-    watched: frozenset[str] = field(init=False)
+    def __init__(self, class_def: ClassDef) -> None:
+        self._roles = _roles(class_def)
+        self.key = class_def.name.lower()
+        self._names = {a.name.lower(): a.name for a in class_def.attributes}
+        # Equal for two definitions that derive the same rows from the same objects.
+        self.signature = frozenset((name, role) for name, role in self._roles.items() if role)
 
-    def __post_init__(self) -> None:
-        attributes = self.class_def.attributes
-        networks = {a.name.lower(): a.name for a in attributes if IndexType.CIDR in a.index.parts}
-        references = {a.name.lower(): a.name for a in attributes if a.type is AttributeType.ID}
-        object.__setattr__(self, "networks", networks)
-        object.__setattr__(self, "references", references)
-        object.__setattr__(self, "watched", frozenset(networks) | frozenset(references))
+    def derive(self, obj: Object, row_id: int) -> Derived:
+        """All rows of an object but for its place, digests included.
 
-    def derived(self, row_id: int, obj: Object) -> tuple[list[Row], list[Row]]:
-        """Rows of the network and of the reference table that belong to an object."""
+        Raises: RwhoisError 321, see ``encode_lines``.
+        """
+        first: dict[int, str] = {}
+        keys: list[tuple[str, str]] = []
         networks: list[Row] = []
         references: list[Row] = []
+        roles = self._roles
         for ordinal, (name, value) in enumerate(obj.lines):
-            folded = _folded(name)
-            if folded not in self.watched:
+            role = roles[name]
+            if not role:
                 continue
-            if folded in self.networks and (span := AddressRange.from_text(value.strip())):
-                networks.append(_network_row(row_id, ordinal, self.networks[folded], span))
-            if folded in self.references and value.strip():
-                references.append(
-                    {
-                        "row_id": row_id,
-                        "ordinal": ordinal,
-                        "attribute": self.references[folded],
-                        "target": value,
-                        "target_key": id_key(value),
-                    }
-                )
-        return networks, references
+            for bit in (_ID, _UPDATED, _PRIVATE):
+                if role & bit:
+                    first.setdefault(bit, value)
+            if role & _KEY:
+                keys.append((name.lower(), value))
+            if role & _NETWORK and (span := _span(value)):
+                networks.append({**self._part(row_id, ordinal, name), **span})
+            if role & _REFERENCE and (target := value.strip()):
+                pointing = {"target": shown(value), "target_key": id_key(target)}
+                references.append({**self._part(row_id, ordinal, name), **pointing})
+        return Derived(self._row(obj, row_id, first, keys), networks, references)
+
+    def _part(self, row_id: int, ordinal: int, name: str) -> Row:
+        return {"row_id": row_id, "ordinal": ordinal, "attribute": self._names[name.lower()]}
+
+    def _row(
+        self, obj: Object, row_id: int, first: dict[int, str], keys: list[tuple[str, str]]
+    ) -> Row:
+        object_id, updated = first.get(_ID), first.get(_UPDATED)
+        return {
+            "row_id": row_id,
+            "class_key": self.key,
+            "class_name": obj.class_name,
+            "object_id": object_id and shown(object_id),
+            "id_key": None if object_id is None else id_key(object_id),
+            "updated": updated and shown(updated),
+            "source": obj.source,
+            "private": first.get(_PRIVATE, "").upper() in TRUE_WORDS,
+            "indexed": obj.indexed,
+            "answer_order": obj.order,
+            "key_digest": key_digest(keys),
+            "key_copy": 0,
+            "body": encode_lines(obj.lines),
+        }
+
+    def key_of(self, obj: Object) -> bytes | None:
+        """Digest of the primary key of an object."""
+        pairs = ((name.lower(), value) for name, value in obj.lines if self._roles[name] & _KEY)
+        return key_digest(pairs)
 
 
-@lru_cache(maxsize=4096)
-def _folded(name: str) -> str:
-    return name.lower()
+def shown(text: str) -> str:
+    """Text for people to read in SQL; NUL, which PostgreSQL cannot keep, becomes U+FFFD."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
-def _network_row(row_id: int, ordinal: int, attribute: str, span: AddressRange) -> Row:
+def _span(value: str) -> Row | None:
+    """Columns of the network table for a value; None when it is no block and no range."""
+    value = value.strip()
+    if block := Network.from_text(value):  # by far the most; a range costs more
+        return _span_row(block.family, block.start, block.last, block.length)
+    if written := AddressRange.from_text(value):
+        return _span_row(written.family, written.first, written.last, written.length)
+    return None
+
+
+def _span_row(family: int, first: int, last: int, length: int | None) -> Row:
     return {
-        "row_id": row_id,
-        "ordinal": ordinal,
-        "attribute": attribute,
-        "family": span.family,
-        "first_address": pack_address(span.first),
-        "last_address": pack_address(span.last),
-        "prefix_length": span.length,
+        "family": family,
+        "first_address": pack_address(first),
+        "last_address": pack_address(last),
+        "prefix_length": length,
     }
 
 
@@ -160,8 +225,7 @@ class Plans:
     """The plans of the classes of one schema, by class name."""
 
     def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-        self._plans: dict[str, ClassPlan] = {c.name.lower(): ClassPlan(c) for c in schema.classes}
+        self._plans = {c.name.lower(): ClassPlan(c) for c in schema.classes}
 
     def __getitem__(self, class_name: str) -> ClassPlan:
         """Plan of the class with this canonical name. Raises: RwhoisError 341."""
@@ -170,36 +234,6 @@ class Plans:
             raise RwhoisError(ResponseCode.INVALID_CLASS, f"the area has no class {class_name}")
         return plan
 
-    def signature(self) -> frozenset[tuple[str, ...]]:
+    def signature(self) -> frozenset[object]:
         """Equal for two schemas that derive the same rows from the same objects."""
-        return frozenset(
-            (kind, class_key, name)
-            for class_key, plan in self._plans.items()
-            for kind, names in (
-                ("network", plan.networks.values()),
-                ("reference", plan.references.values()),
-                ("key", [a.name for a in plan.class_def.key_attributes]),
-            )
-            for name in names
-        )
-
-
-def object_row(obj: Object, plan: ClassPlan) -> Row:
-    """The columns of an object that follow from the object alone, body and digests included."""
-    values: dict[str, str] = {}
-    for name, value in obj.lines:
-        values.setdefault(_folded(name), value)
-    object_id = values.get("id")
-    return {
-        "class_key": _folded(obj.class_name),
-        "class_name": obj.class_name,
-        "object_id": object_id,
-        "id_key": None if object_id is None else id_key(object_id),
-        "updated": values.get("updated"),
-        "source": obj.source,
-        "private": values.get("private", "").upper() in TRUE_WORDS,
-        "indexed": obj.indexed,
-        "answer_order": obj.order,
-        "key_digest": key_digest(obj.key_values(plan.class_def)),
-        "body": encode_lines(obj.lines),
-    }
+        return frozenset((key, plan.signature) for key, plan in self._plans.items())

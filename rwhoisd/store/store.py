@@ -29,7 +29,7 @@ from rwhoisd.directory.names import AddressRange, AreaName, Network
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.store import definitions, hierarchy, journal, schema
 from rwhoisd.store.change import AreaChange
-from rwhoisd.store.codec import id_key
+from rwhoisd.store.codec import id_key, shown
 from rwhoisd.store.engines import BUSY_SECONDS, check_file, make_engine, parse_url, transaction
 from rwhoisd.store.errors import StoreLockedError, place_of
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, Snapshot, stored_objects
@@ -381,9 +381,9 @@ class Store:
         """Keep what a peer told; only the last ``NOTICES`` stay, each cut to a bounded size."""
         row = {
             "received": self._now(),
-            "kind": kind[:40],
-            "peer": peer[:NOTICE_CHARACTERS],
-            "text": text[:NOTICE_CHARACTERS],
+            "kind": shown(kind[:40]),
+            "peer": shown(peer[:NOTICE_CHARACTERS]),
+            "text": shown(text[:NOTICE_CHARACTERS]),
         }
         async with self._writing() as connection:
             result = await connection.execute(insert(notice).values(row))

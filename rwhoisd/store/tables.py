@@ -96,17 +96,6 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-class ShownText(TypeDecorator[str]):
-    """Text for people to read in SQL; NUL, which PostgreSQL cannot keep, becomes U+FFFD."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
-        """Without NUL."""
-        return value.replace("\0", "\ufffd") if value and "\0" in value else value
-
-
 authority_area: Final = Table(
     "authority_area",
     metadata,
@@ -194,9 +183,9 @@ stored_object: Final = Table(
     Column("area_id", Integer, ForeignKey("authority_area.area_id"), nullable=False),
     Column("class_key", String(NAME_LENGTH), nullable=False),
     Column("class_name", String(NAME_LENGTH), nullable=False),
-    Column("object_id", ShownText),
+    Column("object_id", Text),
     Column("id_key", fixed_octets()),  # digest of the folded ID
-    Column("updated", ShownText),
+    Column("updated", Text),
     Column("source", String(NAME_LENGTH), nullable=False),
     Column("private", Boolean, nullable=False),
     Column("indexed", Boolean, nullable=False),
@@ -247,7 +236,7 @@ reference: Final = Table(
     ),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("attribute", String(NAME_LENGTH), nullable=False),
-    Column("target", ShownText, nullable=False),
+    Column("target", Text, nullable=False),
     Column("target_key", fixed_octets(), nullable=False),
     Index("ix_reference_target_key", "target_key"),
     sqlite_with_rowid=False,
@@ -278,7 +267,7 @@ journal: Final = Table(
     Column("row_id", BigInteger, nullable=False),
     Column("id_key", fixed_octets()),
     Column("position", BigInteger, nullable=False),
-    Column("author", ShownText, nullable=False),
+    Column("author", Text, nullable=False),
     Column("source", String(NAME_LENGTH), nullable=False),
     *_side("before"),
     *_side("after"),
@@ -317,8 +306,8 @@ notice: Final = Table(
     Column("notice_id", big_key(), primary_key=True),
     Column("received", Serial, nullable=False),
     Column("kind", String(40), nullable=False),
-    Column("peer", ShownText, nullable=False),
-    Column("text", ShownText, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("text", Text, nullable=False),
     sqlite_autoincrement=True,
     **_MYSQL,
 )
