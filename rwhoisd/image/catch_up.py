@@ -1,0 +1,263 @@
+"""Bringing an image up to date with the journal of its source."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import lmdb
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.changes import Operation, Source, StoredObject
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.soa import TimeStamp
+from rwhoisd.image import keys, meta
+from rwhoisd.image.build import Progress, build_locked, note_link, pair_of_object, table_entry
+from rwhoisd.image.environment import get
+from rwhoisd.image.errors import ImageError
+from rwhoisd.image.folder import Folder
+from rwhoisd.image.keys import Item
+from rwhoisd.image.postings import IndexWriter
+from rwhoisd.image.reader import Generation, Image
+from rwhoisd.image.records import RecordWriter
+from rwhoisd.image.rendering import Renderers
+from rwhoisd.image.scopes import Pair, Scopes
+
+_log = logging.getLogger(__name__)
+_REBUILD_SHARE: Final = 4  # with more changes than a quarter of the objects a build is faster
+_REBUILD_FROM: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the source has and the image not yet."""
+
+    areas: tuple[AuthorityArea, ...]
+    serials: Mapping[str, TimeStamp]
+    stored: Mapping[int, tuple[int, StoredObject | None]]  # row → area number, object or gone
+
+
+async def catch_up(
+    source: Source, path: Path, eol: bytes | None = None, progress: Progress | None = None
+) -> bool:
+    """Bring the image at ``path`` to the state of ``source``; whether anything changed.
+
+    Cheap for a few changes. It builds anew when there is no good image, when lines have to end
+    otherwise (``eol``; None leaves that as it is), when areas or classes changed beyond an area
+    added at the end, and when very much changed.
+
+    Raises: ImageError, when there is no good image and ``eol`` does not tell how to build one,
+    or when the data cannot go into an image; what was served stays.
+    """
+    folder = Folder(path)
+    async with folder.locked():
+        try:
+            number = folder.current()
+            generation = Generation(folder.generation(number), number, eol)
+            image = generation.version()
+        except (ImageError, FileNotFoundError) as error:
+            if eol is None:
+                raise ImageError(str(error)) from error
+            _log.warning("building the image: %s", error)
+            await build_locked(source, folder, eol, progress)
+            return True
+        return await _catch_up(source, folder, generation, image, progress)
+
+
+async def _catch_up(
+    source: Source,
+    folder: Folder,
+    generation: Generation,
+    image: Image,
+    progress: Progress | None,
+) -> bool:
+    wanted = await _wanted(source, image)
+    if wanted is None:
+        await build_locked(source, folder, image.eol, progress, reverse=image.head.reversed)
+        return True
+    changed = wanted.areas != image.areas or wanted.serials != image.serials
+    if changed:
+        folder.write_state(*image.version, changing=True)
+        _Update(generation, image, wanted).run()
+    # Also when nothing changed: a killed writer may have left readers looking.
+    folder.write_state(generation.number, image.head.counter)
+    return changed
+
+
+async def _wanted(source: Source, image: Image) -> _Wanted | None:
+    """What is to be changed; None when a build is needed or faster."""
+    areas, serials = await source.areas(), await source.serials()
+    if not _grown(image.areas, areas):
+        return None
+    known = image.serials
+    most = max(_REBUILD_FROM, image.object_count // _REBUILD_SHARE)
+    stored: dict[int, tuple[int, StoredObject | None]] = {}
+    for number, area in enumerate(areas):
+        name = area.name.text
+        if number >= len(image.areas):
+            await _whole_area(source, number, name, stored)
+        elif serials.get(name, meta.NO_SERIAL) != known[name]:
+            await _changed_objects(source, number, name, known[name], stored)
+        if len(stored) > most:
+            return None
+    return _Wanted(
+        areas, {a.name.text: serials.get(a.name.text, meta.NO_SERIAL) for a in areas}, stored
+    )
+
+
+async def _whole_area(
+    source: Source,
+    number: int,
+    name: str,
+    stored: dict[int, tuple[int, StoredObject | None]],
+) -> None:
+    async for batch in source.objects(name):
+        stored.update((s.row, (number, s)) for s in batch)
+
+
+async def _changed_objects(
+    source: Source,
+    number: int,
+    name: str,
+    after: TimeStamp,
+    stored: dict[int, tuple[int, StoredObject | None]],
+) -> None:
+    async for change in source.changes(name, after):
+        if change.operation is not Operation.AREA:
+            obj = change.after
+            kept = None if obj is None else StoredObject(change.row, change.position, obj)
+            stored[change.row] = (number, kept)
+
+
+def _grown(before: Sequence[AuthorityArea], now: Sequence[AuthorityArea]) -> bool:
+    """Whether the areas are those from before, alike in all that numbers or records hang on."""
+    return len(now) >= len(before) and all(
+        a.name == b.name
+        and a.schema == b.schema
+        and a.charset == b.charset
+        and a.guardians == b.guardians
+        for a, b in zip(before, now, strict=False)
+    )
+
+
+class _Update:
+    """One transaction: records first, then the index, all of it seen at once."""
+
+    def __init__(self, generation: Generation, image: Image, wanted: _Wanted) -> None:
+        self._generation = generation
+        self._env = generation.env
+        self._image = image
+        self._wanted = wanted
+        self._head = image.head
+        self._scopes = Scopes(wanted.areas)
+        self._renderers = Renderers(self._scopes.pairs, image.eol)
+        self._added: dict[int, tuple[int, int]] = {}  # records written here → order, row
+
+    def run(self) -> None:
+        """Write everything and commit."""
+        head, wanted = self._head, self._wanted
+        with (
+            RecordWriter(self._generation.place, head.records, head.octets) as records,
+            self._env.env.begin(write=True) as txn,
+        ):
+            self._index = IndexWriter(
+                self._env, txn, self._order, head.lengths, reverse=head.reversed
+            )
+            for row, (area, stored) in wanted.stored.items():
+                self._remove(txn, row)
+                if stored is not None:
+                    self._add(txn, records, area, stored)
+            records.sync()  # before the commit that names them
+            head.records, head.octets = records.records, records.octets
+            self._write_meta(txn)
+
+    def _order(self, record: int) -> tuple[int, int]:
+        return self._added.get(record) or self._image.order(record)
+
+    def _remove(self, txn: lmdb.Transaction, row: int) -> None:
+        number = get(txn, row.to_bytes(8), self._env.rows)
+        if number is None:
+            return
+        record = int.from_bytes(number)
+        obj, pair = self._image.object(record), self._image.pair(record)
+        position, _ = self._image.place(record)
+        for key, scope in self._renderers[pair].keys(obj):
+            if not self._index.remove(Item(key, scope, obj.order, row, record)):
+                raise ImageError(f"the index misses {key!r} of row {row}; build the image anew")
+            self._head.entries -= 1
+        link = keys.LISTED.pack(0, obj.order, row, record)
+        for place in self._renderers[pair].links(obj):
+            self._change_link(txn, keys.link_key(pair.area_number, place), gone=link)
+        txn.delete(row.to_bytes(8), db=self._env.rows)
+        txn.delete(_late_key(pair, position, row), db=self._env.late)
+        txn.delete(number, db=self._env.full)
+        txn.delete(number, db=self._env.raw)
+        self._head.objects -= 1
+
+    def _add(
+        self, txn: lmdb.Transaction, records: RecordWriter, area: int, stored: StoredObject
+    ) -> None:
+        pair = pair_of_object(self._scopes, area, stored)
+        obj, row = stored.object, stored.row
+        renderer = self._renderers[pair]
+        rendered = renderer.render(obj)
+        source = self._head.source_number(obj.source)
+        entry = table_entry(stored, pair, source, rendered.flags)
+        record = records.append(rendered.public, entry)
+        self._added[record] = (obj.order, row)
+        number = record.to_bytes(4)
+        if rendered.full is not None:
+            txn.put(number, rendered.full, db=self._env.full)
+        if rendered.raw is not None:
+            txn.put(number, rendered.raw, db=self._env.raw)
+        txn.put(row.to_bytes(8), number, db=self._env.rows)
+        txn.put(_late_key(pair, stored.position, row), number, db=self._env.late)
+        for key, scope in renderer.keys(obj):
+            self._index.add(Item(key, scope, obj.order, row, record))
+            self._head.entries += 1
+        self._add_links(txn, pair, obj, keys.LISTED.pack(0, obj.order, row, record))
+        self._head.objects += 1
+
+    def _add_links(self, txn: lmdb.Transaction, pair: Pair, obj: Object, link: bytes) -> None:
+        for place in self._renderers[pair].links(obj):
+            self._change_link(txn, keys.link_key(pair.area_number, place), new=link)
+            note_link(self._head, pair.area_number, place)
+
+    def _change_link(
+        self, txn: lmdb.Transaction, key: bytes, *, gone: bytes = b"", new: bytes = b""
+    ) -> None:
+        value = get(txn, key, self._env.links) or b""
+        links = {value[i : i + keys.TAIL] for i in range(0, len(value), keys.TAIL)} - {gone}
+        if new:
+            links.add(new)
+        if links:
+            txn.put(key, b"".join(sorted(links)), db=self._env.links)
+        else:
+            txn.delete(key, db=self._env.links)
+
+    def _write_meta(self, txn: lmdb.Transaction) -> None:
+        head, wanted = self._head, self._wanted
+        head.counter += 1
+        before = self._image.areas
+        if len(wanted.areas) != len(before) or any(
+            replace(a, soa=None) != replace(b, soa=None)
+            for a, b in zip(before, wanted.areas, strict=True)
+        ):
+            head.definitions = head.counter
+        known = self._image.serials
+        for number, area in enumerate(wanted.areas):
+            serial = wanted.serials[area.name.text]
+            same = number < len(before) and before[number] == area
+            if not same or known[area.name.text] != serial:
+                meta.write_area(self._env, txn, number, area, serial)
+        meta.write_head(self._env, txn, head)
+
+
+def _late_key(pair: Pair, position: int, row: int) -> bytes:
+    return (
+        pair.area_number.to_bytes(2)
+        + pair.class_number.to_bytes(2)
+        + position.to_bytes(8)
+        + row.to_bytes(8)
+    )

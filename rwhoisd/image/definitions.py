@@ -1,0 +1,84 @@
+"""Authority areas as JSON, in which an image keeps them."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rwhoisd.directory.area import AuthorityArea, HostPort
+from rwhoisd.directory.names import AreaName
+from rwhoisd.directory.schema import AttributeDef, AttributeType, ClassDef, IndexType, Schema
+from rwhoisd.directory.soa import Soa
+
+
+def area_to_text(area: AuthorityArea) -> str:
+    """An area but for its SOA, which changes more often; equal text is an equal definition."""
+    return json.dumps(
+        {
+            "name": area.name.text,
+            "classes": [_class_to_dict(c) for c in area.schema.classes],
+            "role": area.role,
+            "guardians": area.guardians,
+            "masters": [asdict(m) for m in area.masters],
+            "slaves": [asdict(s) for s in area.slaves],
+            "transfer_arguments": area.transfer_arguments,
+            "charset": area.charset,
+            "position": area.position,
+        }
+    )
+
+
+def area_from_text(text: str, schemas: dict[tuple[ClassDef, ...], Schema]) -> AuthorityArea:
+    """The area that :func:`area_to_text` wrote, without SOA.
+
+    ``schemas`` keeps schemas that were read, so that areas with equal ones share it.
+    """
+    fields = json.loads(text)
+    classes = tuple(_class_from_dict(c) for c in fields.pop("classes"))
+    return AuthorityArea(
+        name=AreaName.from_text(fields.pop("name")),
+        soa=None,
+        schema=schemas.setdefault(classes, Schema(classes)),
+        guardians=tuple(fields.pop("guardians")),
+        masters=tuple(HostPort(**m) for m in fields.pop("masters")),
+        slaves=tuple(HostPort(**s) for s in fields.pop("slaves")),
+        **fields,
+    )
+
+
+def soa_to_text(soa: Soa | None) -> str:
+    """The SOA of an area."""
+    return json.dumps(None if soa is None else asdict(soa))
+
+
+def soa_from_text(text: str) -> Soa | None:
+    """The SOA that :func:`soa_to_text` wrote."""
+    fields = json.loads(text)
+    return None if fields is None else Soa(**fields)
+
+
+def _class_to_dict(class_def: ClassDef) -> dict[str, Any]:
+    return {
+        "name": class_def.name,
+        "own_attributes": [_attribute_to_dict(a) for a in class_def.own_attributes],
+        "aliases": class_def.aliases,
+        "description": class_def.description,
+        "version": class_def.version,
+        "parse_program": class_def.parse_program,
+    }
+
+
+def _class_from_dict(fields: dict[str, Any]) -> ClassDef:
+    attributes = tuple(_attribute_from_dict(a) for a in fields.pop("own_attributes"))
+    aliases = tuple(fields.pop("aliases"))
+    return ClassDef(own_attributes=attributes, aliases=aliases, **fields)
+
+
+def _attribute_to_dict(attribute: AttributeDef) -> dict[str, Any]:
+    return asdict(attribute) | {"type": attribute.type.value, "index": attribute.index.value}
+
+
+def _attribute_from_dict(fields: dict[str, Any]) -> AttributeDef:
+    fields["aliases"] = tuple(fields["aliases"])
+    fields["type"] = AttributeType(fields["type"])
+    fields["index"] = IndexType(fields["index"])
+    return AttributeDef(**fields)

@@ -1,0 +1,126 @@
+"""The LMDB environment of a generation: its tables, and one handle of it per process.
+
+LMDB must not be opened twice in one process, so readers and writers of the same generation share
+the handle; it is closed when nobody holds it any more.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import lmdb
+
+from rwhoisd.image.errors import ImageError
+from rwhoisd.image.folder import INDEX
+
+MAP_OCTETS: Final = 1 << 38  # address space, not memory
+_READERS: Final = 2048  # processes times versions that somebody still reads
+
+Table = Any  # lmdb does not export its type
+
+_open: "WeakValueDictionary[tuple[int, int, int], Environment]" = WeakValueDictionary()
+
+
+class Environment:
+    """An open environment.
+
+    ``terms``: key → posting; ``many``: key → entries of long postings, sorted; ``long``: cut key
+    → key; ``bounds``: boundaries of blocks of keys; ``places``: scope and boundary, when the
+    scope has keys in that block; ``reversed``: text backwards; ``rows``: row → record;
+    ``late``: records since the build, by place; ``full``: what guardians see, where it differs;
+    ``raw``: objects that cannot be read back from what is shown; ``links``; ``meta``.
+    """
+
+    def __init__(self, folder: Path, *, fast: bool = False) -> None:
+        path = folder / INDEX
+        try:
+            # No writemap: a wild write could not hurt the image, and the file stays compact.
+            self.env = lmdb.open(
+                str(path),
+                subdir=False,
+                map_size=MAP_OCTETS,
+                max_dbs=16,
+                max_readers=_READERS,
+                sync=not fast,
+                metasync=not fast,
+                readahead=fast,
+                mode=0o644,
+                create=fast,
+            )
+        except lmdb.Error as error:
+            raise ImageError(f"{path}: {error}; build the image anew") from error
+        try:
+            self._check_length(path)
+            table = self.env.open_db
+            self.terms = table(b"terms", create=fast)
+            self.many = table(b"many", create=fast, dupsort=True, dupfixed=True)
+            self.long = table(b"long", create=fast)
+            self.bounds = table(b"bounds", create=fast)
+            self.places = table(b"places", create=fast)
+            self.reversed = table(b"reversed", create=fast)
+            self.rows = table(b"rows", create=fast)
+            self.late = table(b"late", create=fast)
+            self.full = table(b"full", create=fast)
+            self.raw = table(b"raw", create=fast)
+            self.links = table(b"links", create=fast)
+            self.meta = table(b"meta", create=fast)
+        except lmdb.Error as error:
+            self.env.close()
+            raise ImageError(f"{path}: {error}; build the image anew") from error
+
+    def _check_length(self, path: Path) -> None:
+        """A file that lost its end would end the process with a bus error later."""
+        info, stat = self.env.info(), self.env.stat()
+        if path.stat().st_size < (info["last_pgno"] + 1) * stat["psize"]:
+            raise ImageError(f"{path}: shorter than it says it is; build the image anew")
+
+    @property
+    def last_transaction(self) -> int:
+        """Number of the last transaction that was committed."""
+        return int(self.env.info()["last_txnid"])
+
+    def __del__(self) -> None:
+        if hasattr(self, "env"):
+            self.env.close()
+
+
+def get(txn: lmdb.Transaction, key: bytes, table: Table) -> bytes | None:
+    """The value of a key. Transactions here never give out memory of the map."""
+    value: Any = txn.get(key, db=table)
+    return value  # type: ignore[no-any-return]
+
+
+def items(txn: lmdb.Transaction, table: Table, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values from ``start`` on."""
+    with txn.cursor(table) as cursor:
+        if cursor.set_range(start):
+            pairs: Any = cursor.iternext()
+            yield from pairs
+
+
+def key_range(txn: lmdb.Transaction, table: Table, start: bytes) -> Iterator[bytes]:
+    """Keys from ``start`` on."""
+    with txn.cursor(table) as cursor:
+        if cursor.set_range(start):
+            found: Any = cursor.iternext(keys=True, values=False)
+            yield from found
+
+
+def open_environment(folder: Path) -> Environment:
+    """The environment of a complete generation, shared within this process.
+
+    Raises: ImageError, when the file is missing, foreign or torn. FileNotFoundError, when the
+    whole generation is gone.
+    """
+    folder.stat()
+    try:
+        stat = (folder / INDEX).stat()
+    except FileNotFoundError:
+        raise ImageError(f"{folder / INDEX}: missing; build the image anew") from None
+    key = (os.getpid(), stat.st_dev, stat.st_ino)  # an open file keeps its number
+    environment = _open.get(key)
+    if environment is None:
+        environment = _open[key] = Environment(folder)
+    return environment

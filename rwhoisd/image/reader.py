@@ -1,0 +1,399 @@
+"""Reading an image: one finished version at a time, for as long as somebody holds it."""
+
+import logging
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from heapq import merge
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.names import HierarchicalName, Network
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.referral import link_text
+from rwhoisd.directory.schema import ClassDef
+from rwhoisd.directory.soa import TimeStamp
+from rwhoisd.image import keys, meta
+from rwhoisd.image.environment import Environment, items, key_range, open_environment
+from rwhoisd.image.errors import ImageError
+from rwhoisd.image.folder import (
+    STATE_OCTETS,
+    Folder,
+    is_changing,
+    read_manifest,
+)
+from rwhoisd.image.meta import Head
+from rwhoisd.image.postings import floor_boundary
+from rwhoisd.image.records import RecordFiles
+from rwhoisd.image.rendering import REFERRED_AREA, Flag, Renderers, place_of, raw_object
+from rwhoisd.image.scopes import Pair, Scopes
+from rwhoisd.query.parser import Names
+
+_log = logging.getLogger(__name__)
+_REFERRAL: Final = "Referral"
+_ATTEMPTS: Final = 20  # to open what a builder may be replacing at the same moment
+
+Hit = tuple[int, int]  # scope, record
+
+
+class Generation:
+    """An open generation: what all its versions share."""
+
+    def __init__(self, place: Path, number: int, eol: bytes | None) -> None:
+        self.place = place
+        self.number = number
+        self.facts = read_manifest(place)
+        if eol is not None and self.facts["eol"].encode("ascii") != eol:
+            raise ImageError(f"{place}: its lines end {self.facts['eol']!r}; build the image anew")
+        self.env = open_environment(place)
+        self.files = RecordFiles(place)
+        self._scopes: tuple[int, Scopes] | None = None
+
+    def version(self) -> "Image":
+        """The version that is committed now."""
+        txn = self.env.env.begin()
+        head = meta.read_head(self.env, txn)
+        if not self.files.holds(head.records, head.octets):
+            self.files = RecordFiles(self.place)
+            if not self.files.holds(head.records, head.octets):
+                raise ImageError(f"{self.place}: records are missing; build the image anew")
+        return Image(self, txn, head, self._scopes_of(txn, head))
+
+    def _scopes_of(self, txn: lmdb.Transaction, head: Head) -> Scopes:
+        """Areas and classes change rarely; they are read again only then."""
+        if self._scopes is None or self._scopes[0] != head.definitions:
+            self._scopes = (head.definitions, Scopes(meta.read_areas(self.env, txn)))
+        return self._scopes[1]
+
+
+class ImageReader:
+    """Gives the current version of an image, cheaply.
+
+    Call :meth:`current` for each request, and now and then when there is none: a version that is
+    held keeps its space from being used again.
+    """
+
+    def __init__(self, path: Path, eol: bytes | None = None) -> None:
+        """Open the image at ``path``.
+
+        ``eol``: what lines have to end with; None takes any image.
+        Raises:  ImageError, when there is none that can be served.
+        """
+        self._folder = Folder(path)
+        self._eol = eol
+        self._state = self._folder.map_state()
+        self._image: Image | None = None
+        self._seen = b""
+        self.current()
+
+    def current(self) -> "Image":
+        """The newest version. Costs a comparison when nothing changed."""
+        state = self._state[:STATE_OCTETS]
+        image = self._image
+        if image is None or state != self._seen or is_changing(state):
+            image = self._renewed(image, state)
+        return image
+
+    def _renewed(self, image: "Image | None", state: bytes) -> "Image":
+        self._seen = state
+        try:
+            self._image = self._newest(image)
+        except ImageError as error:
+            if image is None:
+                raise
+            # What is served stays good; somebody will build the image anew.
+            _log.error("the new version of the image is not served: %s", error)
+            return image
+        return self._image
+
+    def _newest(self, image: "Image | None") -> "Image":
+        for _ in range(_ATTEMPTS):
+            number = self._folder.current()
+            try:
+                if image is None or image.version[0] != number:
+                    return Generation(self._folder.generation(number), number, self._eol).version()
+                return image if image.is_newest() else image.generation.version()
+            except FileNotFoundError:
+                continue  # a newer one was switched to and this one removed in between
+        raise ImageError(f"{self._folder.path}: generation {number} is gone; build the image anew")
+
+    def close(self) -> None:
+        """Let go of everything; images that are still in use stay good."""
+        self._image = None
+        self._state.close()
+
+
+class Image:
+    """One version of the directory. It does not change; records are numbers that belong to it."""
+
+    def __init__(
+        self, generation: Generation, txn: lmdb.Transaction, head: Head, scopes: Scopes
+    ) -> None:
+        self.generation = generation
+        self.head = head
+        self.scopes = scopes
+        self.version = (generation.number, head.counter)
+        self.eol = head.eol.encode("ascii")
+        self.object_count = head.objects
+        self.created = head.created
+        self.env: Environment = generation.env
+        self.txn = txn
+        self._files = generation.files
+        self._get: Callable[..., Any] = txn.get
+        self._terms = generation.env.terms
+        self.public = generation.files.joined
+        self.lengths = {f: sorted(n, reverse=True) for f, n in head.lengths.items()}
+        self._renderers = Renderers(scopes.pairs, self.eol)
+
+    # The directory as a whole
+
+    def is_newest(self) -> bool:
+        """Whether no later version of this generation is committed."""
+        return bool(self.txn.id() == self.env.last_transaction)
+
+    @cached_property
+    def areas(self) -> tuple[AuthorityArea, ...]:
+        """All areas in the order of answers; the index is the area's number."""
+        states = meta.read_states(self.env, self.txn)
+        return tuple(map(meta.with_state, self.scopes.areas, states))
+
+    @property
+    def serials(self) -> dict[str, TimeStamp]:
+        """Area name → serial of its last change that is in this version."""
+        states = meta.read_states(self.env, self.txn)
+        names = [area.name.text for area in self.scopes.areas]
+        return dict(zip(names, map(meta.serial_of, states), strict=True))
+
+    @property
+    def names(self) -> Names:
+        """The words that are classes and attributes here."""
+        return self.scopes.names
+
+    # Records
+
+    def full(self, records: Sequence[int]) -> bytes:
+        """What guardians see of records, one after the other."""
+        return b"".join([self.full_record(n) for n in records])
+
+    def full_record(self, record: int) -> bytes:
+        """What guardians see of one record."""
+        if self._files.flags(record) & Flag.OWN_FULL:
+            return bytes(self._get(record.to_bytes(4), db=self.env.full))
+        return self._files.record(record)
+
+    def guarded(self, record: int) -> bool:
+        """Whether anything guards the object."""
+        return bool(self._files.flags(record) & Flag.GUARDED)
+
+    def pair(self, record: int) -> Pair:
+        """Area and class of a record."""
+        entry = self._files.entry(record)
+        return self.scopes.of_area[entry.area][entry.class_number]
+
+    def flags(self, record: int) -> int:
+        """The flags of a record (:class:`~rwhoisd.image.rendering.Flag`)."""
+        return self._files.flags(record)
+
+    def lines_of_view(self, pair: Pair, view: bytes) -> list[tuple[str, bytes]]:
+        """Attribute names and values of a rendered record of a pair."""
+        return self._renderers[pair].shown_lines(view)
+
+    def object(self, record: int) -> Object:
+        """The object as it is stored."""
+        entry = self._files.entry(record)
+        pair = self.pair(record)
+        flags = Flag(entry.flags)
+        if flags & Flag.RAW:
+            area, name, lines = raw_object(self._get(record.to_bytes(4), db=self.env.raw))
+        else:
+            area, name = pair.area.name.text, pair.class_def.name
+            lines = self._renderers[pair].lines_of(self.full_record(record), flags)
+        source = self.head.sources[entry.source]
+        indexed = bool(flags & Flag.INDEXED)
+        return Object(area, name, lines, source, indexed, entry.order)
+
+    def place(self, record: int) -> tuple[int, int]:
+        """Position and row of a record: its turn in a transfer."""
+        entry = self._files.entry(record)
+        return entry.position, entry.row
+
+    def order(self, record: int) -> tuple[int, int]:
+        """Order and row of a record: what sorts it among equal keys."""
+        return self._files.order(record)
+
+    def record_of(self, row: int) -> int | None:
+        """The record of a row of the store; None when the image has none."""
+        found = self._get(row.to_bytes(8), db=self.env.rows)
+        return None if found is None else int.from_bytes(found)
+
+    # Looking up
+
+    def by_id(self, object_id: str) -> Sequence[int]:
+        """Records of the objects with an ID, over all areas, in their order. Case is folded."""
+        found: dict[int, None] = {}
+        for text in {object_id.encode("utf-8", "replace"), object_id.encode("latin-1", "replace")}:
+            if key := keys.text_key(text):
+                scopes = self.scopes.id_scopes
+                found.update((record, None) for scope, record in self.hits(key) if scope in scopes)
+        return tuple(found)
+
+    def transfer(self, area_number: int, class_name: str) -> Iterator[tuple[ClassDef, Object]]:
+        """Objects of a class as they are stored, indexed or not, by position."""
+        pair = self.scopes.pair(area_number, class_name)
+        if pair is None:
+            return
+        for record in self.stored_records(pair):
+            yield pair.class_def, self.object(record)
+
+    def stored_records(self, pair: Pair) -> Iterator[int]:
+        """Records of all objects of a class, by position."""
+        starts = self._starts
+        built = range(0)
+        if pair.number + 1 < len(starts):
+            built = range(starts[pair.number], starts[pair.number + 1])
+        return merge(self._living(built), self._late(pair), key=self.place)
+
+    @cached_property
+    def _starts(self) -> "array[int]":
+        return meta.read_built(self.env, self.txn)
+
+    def _living(self, records: Iterable[int]) -> Iterator[int]:
+        """Those of the records that are still what their row has."""
+        for record in records:
+            if self.record_of(self._files.entry(record).row) == record:
+                yield record
+
+    def _late(self, pair: Pair) -> Iterator[int]:
+        prefix = pair.area_number.to_bytes(2) + pair.class_number.to_bytes(2)
+        for key, value in items(self.txn, self.env.late, prefix):
+            if key[:4] != prefix:
+                return
+            yield int.from_bytes(value)
+
+    def links(self, area_number: int, name: HierarchicalName) -> Sequence[str]:
+        """Link referrals of an area for a name: of the most specific referred area at or above.
+
+        Only the first object that refers to that area counts, with its Referral values in
+        order; where such a value names no area, the referred one is added (B17, B41).
+        """
+        lengths = self.head.link_lengths.get(area_number)
+        area = self.scopes.areas[area_number]
+        if lengths is None or type(name) is not type(area.name.place):
+            return ()
+        of_family = lengths[name.family] if isinstance(name, Network) else ()
+        usable = sorted(of_family, reverse=True)
+        for place in keys.link_places(name, area.name.place, usable):
+            found = self._get(keys.link_key(area_number, place), db=self.env.links)
+            if found is not None:
+                return self._link_texts(int.from_bytes(found[keys.TAIL - 4 : keys.TAIL]), place)
+        return ()
+
+    def _link_texts(self, record: int, place: HierarchicalName) -> Sequence[str]:
+        obj = self.object(record)
+        referred = next(v for v in obj.values(REFERRED_AREA) if place_of(v) == place)
+        return [link_text(value, referred) for value in obj.values(_REFERRAL)]
+
+    # The index
+
+    def posting(self, key: bytes) -> tuple[int, ...] | None:
+        """Scope, record, scope, record, … of a key that is not cut; None for a long posting."""
+        value = self._get(key, None, self._terms)
+        if value is None:
+            return ()
+        return keys.entries(value) if value else None
+
+    def hits(self, key: bytes, first: int = 0, end: int = 1 << 32) -> Iterator[Hit]:
+        """Entries of a key with scopes in ``[first, end)``, in answer order."""
+        stored = keys.stored_key(key)
+        flat = self.posting(stored)
+        if flat is None:
+            yield from self.many_hits(stored, first, end)
+            return
+        for i in range(0, len(flat), 2):
+            if first <= flat[i] < end:
+                yield flat[i], flat[i + 1]
+
+    def many_hits(self, stored: bytes, first: int, end: int) -> Iterator[Hit]:
+        with self.txn.cursor(self.env.many) as cursor:
+            if cursor.set_range_dup(stored, keys.scope_bytes(first)):
+                entries: Any = cursor.iternext_dup()
+                for entry in entries:
+                    scope = int.from_bytes(entry[:4])
+                    if scope >= end:
+                        return
+                    yield scope, int.from_bytes(entry[-4:])
+
+    def terms_between(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Keys in ``[low, high)`` in their order, each as it is stored, and with its posting."""
+        start, stop = keys.stored_range(low, high)
+        cut: list[tuple[bytes, bytes, bytes]] = []  # keys with one beginning, not yet in order
+        with self.txn.cursor(self._terms) as cursor:
+            found: Any = cursor.iternext() if cursor.set_range(start) else ()
+            for stored, value in found:
+                if cut and stored[: keys.CUT] != cut[0][0][: keys.CUT]:
+                    yield from sorted(cut)
+                    cut = []
+                if stored >= stop:
+                    return
+                if len(stored) <= keys.CUT:
+                    if low <= stored:
+                        yield stored, stored, value
+                elif low <= (key := self._whole(stored)) < high:
+                    cut.append((key, stored, value))
+        yield from sorted(cut)
+
+    def _whole(self, stored: bytes) -> bytes:
+        return bytes(self._get(stored, db=self.env.long))
+
+    def blocks(self, low: bytes, high: bytes, scopes: Sequence[int]) -> Iterator[bytes]:
+        """Boundaries of the blocks of ``[low, high)`` in which any of the scopes has keys."""
+        with self.txn.cursor(self.env.bounds) as cursor:
+            start = floor_boundary(cursor, low)
+        found = merge(*(self._scope_blocks(scope, start, high) for scope in scopes))
+        last = None
+        for boundary in found:
+            if boundary != last:
+                yield boundary
+                last = boundary
+
+    def _scope_blocks(self, scope: int, start: bytes, high: bytes) -> Iterator[bytes]:
+        prefix = keys.scope_bytes(scope)
+        for key in key_range(self.txn, self.env.places, prefix + start):
+            if key[:4] != prefix or key[4:] >= high:
+                return
+            yield key[4:]
+
+    def block_end(self, boundary: bytes) -> bytes | None:
+        """The boundary after ``boundary``; None after the last."""
+        with self.txn.cursor(self.env.bounds) as cursor:
+            return bytes(cursor.key()) if cursor.set_range(boundary + b"\0") else None
+
+    def keys_ending_in(self, text: bytes, most: int) -> list[bytes] | None:
+        """Text keys that end in ``text``, in order; None when it would take more than ``most``.
+
+        None as well, when the image was built without the reversed index.
+        """
+        if not self.head.reversed:
+            return None
+        wanted = text[::-1]
+        found: list[bytes] = []
+        with self.txn.cursor(self.env.reversed) as cursor:
+            pairs: Any = cursor.iternext() if cursor.set_range(wanted[: keys.CUT]) else ()
+            for stored, value in pairs:
+                if not stored.startswith(wanted[: keys.CUT]):
+                    break
+                backwards = value or stored
+                if backwards.startswith(wanted):
+                    found.append(keys.EXACT + backwards[::-1])
+                if len(found) > most:
+                    return None
+        return sorted(found)
+
+    def lengths_within(self, network: Network) -> list[int]:
+        """Network lengths in use that are not longer than that of ``network``, longest first."""
+        lengths = self.lengths[network.family]
+        return lengths[bisect_left(lengths, -network.length, key=int.__neg__) :]

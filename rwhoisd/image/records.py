@@ -1,0 +1,182 @@
+"""The flat files of a generation: records as they are sent, their offsets, a table of objects.
+
+All three only grow: what a committed version of the index names is never written again, so any
+number of readers can have them mapped. Bytes behind the committed end are left-overs of a killed
+writer; the next one writes over them.
+"""
+
+import mmap
+import os
+import zlib
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from struct import Struct
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from rwhoisd.image.errors import ImageError
+from rwhoisd.image.folder import OBJECTS, OFFSETS, RECORDS
+
+HEADER: Final = b"rwhoisd records\n"  # so that no file is empty, and record 0 has a start
+_TABLE_HEADER: Final = b"rwhoisd objects, format 1\n".ljust(32, b"\0")
+_BUFFERED: Final = 1 << 20
+
+
+class Entry(NamedTuple):
+    """What the object table says of a record."""
+
+    row: int
+    order: int
+    position: int
+    area: int
+    class_number: int
+    source: int
+    flags: int
+
+
+_ENTRY: Final = Struct("<QQQHHHH")
+ENTRY_OCTETS: Final = _ENTRY.size
+
+
+class RecordFiles:
+    """The flat files, mapped as long as they were when this was made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = _mapped(folder / RECORDS)
+        offsets = _mapped(folder / OFFSETS)
+        self.offsets = memoryview(offsets)[: len(offsets) // 8 * 8].cast("Q")
+        self._table = _mapped(folder / OBJECTS)
+        if self.data[: len(HEADER)] != HEADER or self._table[:32] != _TABLE_HEADER:
+            raise ImageError(f"{folder}: not the files of an image; build the image anew")
+
+    def holds(self, records: int, octets: int) -> bool:
+        """Whether so many records and octets are mapped."""
+        return (
+            len(self.data) >= octets
+            and len(self.offsets) > records
+            and len(self._table) >= (records + 1) * ENTRY_OCTETS
+        )
+
+    def record(self, number: int) -> bytes:
+        """A record's public view."""
+        return self.data[self.offsets[number] : self.offsets[number + 1]]
+
+    def joined(self, numbers: Sequence[int]) -> bytes:
+        """Public views one after the other; one slice when the records are neighbours."""
+        count = len(numbers)
+        data, offsets = self.data, self.offsets
+        if count == 1:
+            number = numbers[0]
+            return data[offsets[number] : offsets[number + 1]]
+        if not count:
+            return b""
+        first, last = numbers[0], numbers[-1]
+        if last - first == count - 1 and tuple(numbers) == tuple(range(first, last + 1)):
+            return data[offsets[first] : offsets[last + 1]]
+        return b"".join([data[offsets[n] : offsets[n + 1]] for n in numbers])
+
+    def entry(self, number: int) -> Entry:
+        """The object table's line of a record."""
+        return Entry._make(_ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS))
+
+    def flags(self, number: int) -> int:
+        """The flags of a record."""
+        return self._table[(number + 1) * ENTRY_OCTETS + ENTRY_OCTETS - 2]
+
+    def order(self, number: int) -> tuple[int, int]:
+        """Order and row of a record: what sorts it among equals."""
+        row, order, *_ = _ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS)
+        return order, row
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: {error}; build the image anew") from error
+
+
+class RecordWriter:
+    """Appends records from a committed end on. Nothing is durable before :meth:`sync`."""
+
+    def __init__(self, folder: Path, records: int, octets: int) -> None:
+        self.records = records
+        self.octets = octets
+        self._pending: tuple[list[bytes], array[int], list[bytes]] = ([], array("Q"), [])
+        self._pending_octets = 0
+        self._files = [_opened(folder / name) for name in (RECORDS, OFFSETS, OBJECTS)]
+        self._ends = [octets, 8 * (records + 1), ENTRY_OCTETS * (records + 1)]
+        self.crc = 0  # of the records written here
+        if not records:
+            self._start()
+
+    def _start(self) -> None:
+        self.octets = len(HEADER)
+        self.crc = zlib.crc32(HEADER)
+        starts = (HEADER, array("Q", [self.octets]).tobytes(), _TABLE_HEADER)
+        for descriptor, start in zip(self._files, starts, strict=True):
+            _write_at(descriptor, start, 0)
+        self._ends = [len(start) for start in starts]
+
+    def append(self, record: bytes, entry: Entry) -> int:
+        """Number of the record that was added."""
+        data, offsets, table = self._pending
+        data.append(record)
+        self.octets += len(record)
+        offsets.append(self.octets)
+        table.append(_ENTRY.pack(*entry))
+        self._pending_octets += len(record)
+        if self._pending_octets >= _BUFFERED:
+            self.flush()
+        self.records += 1
+        return self.records - 1
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        data, offsets, table = self._pending
+        chunks = (b"".join(data), offsets.tobytes(), b"".join(table))
+        self.crc = zlib.crc32(chunks[0], self.crc)
+        for i, chunk in enumerate(chunks):
+            _write_at(self._files[i], chunk, self._ends[i])
+            self._ends[i] += len(chunk)
+        self._pending = ([], array("Q"), [])
+        self._pending_octets = 0
+
+    def sync(self) -> None:
+        """Make everything durable."""
+        self.flush()
+        for descriptor in self._files:
+            os.fdatasync(descriptor)
+
+    def close(self) -> None:
+        """Close the files; what was not flushed is dropped."""
+        for descriptor in self._files:
+            os.close(descriptor)
+        self._files = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view = view[written:]
+        offset += written

@@ -1,0 +1,183 @@
+"""Areas, classes and attributes as numbers whose order is the order of answers.
+
+A *scope* is an attribute of a class of an area: the area's number in the upper 16 bits, below it
+the place in the list of all (class in schema order, attribute by its number). So sorting by scope
+sorts by area, class and attribute number (arin-rwhoisd.md §8.6). A *pair* is a class of an area;
+its scopes follow each other.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.schema import (
+    AttributeDef,
+    AttributeType,
+    ClassDef,
+    IndexType,
+    class_names,
+)
+from rwhoisd.image.errors import ImageError
+from rwhoisd.query.parser import Names
+
+REFERRAL_CLASS: Final = "referral"
+_AREA_BITS: Final = 16
+_MOST: Final = 1 << _AREA_BITS
+_PLANS: Final = 1024  # kept plans; class and attribute words are few, but areas may have many
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A class of an area. ``attributes`` are in the order of their numbers, as its scopes are."""
+
+    number: int
+    area_number: int
+    class_number: int
+    area: AuthorityArea
+    class_def: ClassDef
+    attributes: tuple[AttributeDef, ...]
+    first: int  # scope of the first attribute
+
+    @property
+    def end(self) -> int:
+        """The scope after the last."""
+        return self.first + len(self.attributes)
+
+    @cached_property
+    def scope_of(self) -> Mapping[str, int]:
+        """Lower-case canonical attribute name → scope."""
+        return {a.name.lower(): self.first + i for i, a in enumerate(self.attributes)}
+
+    @property
+    def is_referral(self) -> bool:
+        """Whether unrestricted queries pass it by (§8.1)."""
+        return self.class_def.name.lower() == REFERRAL_CLASS
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where a term looks in one pair: for each index kind the scopes that count, in turn."""
+
+    pair: Pair
+    kinds: tuple[tuple[IndexType, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a term looks in all: by pair, and what follows from it."""
+
+    looks: tuple[Look, ...]
+    allowed: Mapping[IndexType, frozenset[int]] = field(init=False)
+    by_pair: Mapping[int, Look] = field(init=False)
+
+    def __post_init__(self) -> None:
+        allowed: dict[IndexType, set[int]] = {}
+        for look in self.looks:
+            for kind, scopes in look.kinds:
+                allowed.setdefault(kind, set()).update(scopes)
+        object.__setattr__(self, "allowed", {k: frozenset(v) for k, v in allowed.items()})
+        object.__setattr__(self, "by_pair", {look.pair.number: look for look in self.looks})
+
+
+class Scopes:
+    """All pairs of a list of areas, in answer order."""
+
+    def __init__(self, areas: Sequence[AuthorityArea]) -> None:
+        if len(areas) > _MOST:
+            raise ImageError(f"{len(areas)} authority areas: an image holds {_MOST} at most")
+        self.areas = tuple(areas)
+        self.pairs: list[Pair] = []
+        self.of_area: list[list[Pair]] = []  # by area number, then class number
+        self._by_name: dict[tuple[int, str], Pair] = {}
+        for number, area in enumerate(areas):
+            self._add_area(number, area)
+        self._firsts = [pair.first for pair in self.pairs]
+        self._plans: dict[tuple[str | None, str | None], Plan] = {}
+
+    def _add_area(self, number: int, area: AuthorityArea) -> None:
+        first = number << _AREA_BITS
+        numbers = area.schema.attribute_numbers
+        classes: list[Pair] = []
+        for class_number, class_def in enumerate(area.schema.classes):
+            attributes = sorted(class_def.attributes, key=lambda a: numbers[a.name.lower()])
+            pair = Pair(
+                len(self.pairs), number, class_number, area, class_def, tuple(attributes), first
+            )
+            self.pairs.append(pair)
+            self._by_name[number, class_def.name.lower()] = pair
+            first = pair.end
+            classes.append(pair)
+        if first - (number << _AREA_BITS) > _MOST:
+            raise ImageError(f"area {area.name}: more than {_MOST} attributes in all classes")
+        self.of_area.append(classes)
+
+    def pair(self, area_number: int, class_name: str) -> Pair | None:
+        """The class called ``class_name`` (any case, canonical) of an area."""
+        return self._by_name.get((area_number, class_name.lower()))
+
+    def pair_of(self, scope: int) -> Pair:
+        """The pair that a scope belongs to."""
+        return self.pairs[bisect_right(self._firsts, scope) - 1]
+
+    def attribute_of(self, scope: int) -> AttributeDef:
+        """The attribute that a scope stands for."""
+        pair = self.pair_of(scope)
+        return pair.attributes[scope - pair.first]
+
+    @cached_property
+    def id_scopes(self) -> frozenset[int]:
+        """Scopes of the base attribute ID."""
+        return frozenset(p.scope_of["id"] for p in self.pairs)
+
+    @cached_property
+    def names(self) -> Names:
+        """The words that the query language knows as classes and attributes."""
+        schemas = [area.schema for area in self.areas]
+        words = frozenset[str]().union(*(s.attribute_names for s in schemas))
+        return Names(class_names(schemas), words)
+
+    def plan(self, class_name: str | None, attribute: str | None) -> Plan:
+        """Where a term looks that asks ``attribute`` (None: any) in ``class_name`` (None: all).
+
+        A bare value never finds an attribute of type ID (N2); one that names an attribute finds
+        it where class and area have it, and elsewhere nothing (B9, B10).
+        """
+        plan = self._plans.get((class_name, attribute))
+        if plan is None:
+            if len(self._plans) >= _PLANS:
+                self._plans.clear()
+            plan = Plan(tuple(self._looks(class_name, attribute)))
+            self._plans[class_name, attribute] = plan
+        return plan
+
+    def _looks(self, class_name: str | None, attribute: str | None) -> list[Look]:
+        looks = []
+        for pair in self._in_class(class_name):
+            if attribute is None:
+                wanted = [a for a in pair.attributes if a.type is not AttributeType.ID]
+            else:
+                found = pair.class_def.attribute(attribute)
+                wanted = [] if found is None else [found]
+            kinds = tuple(
+                (kind, scopes)
+                for kind in pair.class_def.index_order
+                if (scopes := _scopes_of_kind(pair, wanted, kind))
+            )
+            if kinds:
+                looks.append(Look(pair, kinds))
+        return looks
+
+    def _in_class(self, class_name: str | None) -> list[Pair]:
+        if class_name is None:
+            return [p for p in self.pairs if not p.is_referral]
+        folded = class_name.lower()
+        return [p for p in self.pairs if p.class_def.name.lower() == folded]
+
+
+def _scopes_of_kind(
+    pair: Pair, attributes: Sequence[AttributeDef], kind: IndexType
+) -> tuple[int, ...]:
+    return tuple(pair.scope_of[a.name.lower()] for a in attributes if kind in a.index.parts)

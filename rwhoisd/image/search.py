@@ -1,0 +1,418 @@
+"""Finding objects: which records a query gives, in which order (arin-rwhoisd.md §8 and §14).
+
+The order is area, class, branch of "or", index, key, attribute, object. A query never walks a
+posting or a range of keys further than what it returns, but for terms that no index serves
+(leading wildcards without a reversed index, later terms of "and"): those are bounded, and beyond
+the bound the query is too complex (351).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.names import Network
+from rwhoisd.directory.phonetic import is_phonetic, phonetic_key
+from rwhoisd.directory.schema import IndexType
+from rwhoisd.image import keys
+from rwhoisd.image.reader import Hit, Image
+from rwhoisd.image.rendering import Flag
+from rwhoisd.image.scopes import Look, Pair, Plan
+from rwhoisd.query.ast import Match, Query, Term
+
+SCAN: Final = 100_000  # keys or objects looked at in vain before a query is too complex
+_GATHERED: Final = 256  # keys read at once before the look goes class by class
+_REVERSED: Final = 2_000  # reversed keys read before the look goes through the keys in order
+
+_KIND: Final = {IndexType.EXACT: keys.EXACT, IndexType.SOUNDEX: keys.PHONETIC}
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What was found: records in answer order, and whether the limit cut any off."""
+
+    records: tuple[int, ...]
+    exceeded: bool
+
+
+_NOTHING: Final = Hits((), exceeded=False)
+
+
+def search(image: Image, query: Query, limit: int, *, search_private: bool = True) -> Hits:
+    """The first ``limit`` distinct objects that ``query`` finds; 0 is no limit.
+
+    ``search_private``: whether lines that are hidden from the public can be found, as ARIN's
+    server does (the object counts, but what is private is not shown).
+    Raises: RwhoisError 351, when the search would have to look at too much.
+    """
+    if search_private and len(query.branches) == 1:
+        (first, *rest) = query.branches[0]
+        if not rest and first.match is Match.EXACT:
+            found = _one_posting(image, query.class_name, first)
+            if found is not None:
+                return _cut(found, limit)
+    return _collect(_stream(image, query, search_private), limit)
+
+
+def _one_posting(image: Image, class_name: str | None, term: Term) -> tuple[int, ...] | None:
+    """Records of a term that only the exact index knows, with one get; None when it is not so."""
+    text = term.value
+    allowed = image.scopes.plan(class_name, term.attribute).allowed
+    if IndexType.SOUNDEX in allowed and is_phonetic(text):
+        return None
+    if IndexType.CIDR in allowed and Network.from_text(text):
+        return None
+    if not text or IndexType.EXACT not in allowed or len(text) >= keys.CUT:
+        return None
+    flat = image.posting(keys.EXACT + text.encode("latin-1"))
+    if flat is None:
+        return None
+    scopes = allowed[IndexType.EXACT]
+    if len(flat) == 2:
+        return (flat[1],) if flat[0] in scopes else ()
+    records = zip(flat[::2], flat[1::2], strict=True)
+    return tuple(dict.fromkeys([record for scope, record in records if scope in scopes]))
+
+
+def _cut(records: tuple[int, ...], limit: int) -> Hits:
+    if limit and len(records) > limit:
+        return Hits(records[:limit], exceeded=True)
+    return Hits(records, exceeded=False)
+
+
+def _collect(records: Iterator[int], limit: int) -> Hits:
+    found: dict[int, None] = {}
+    for record in records:
+        if record in found:
+            continue  # duplicates go at first sight (§8.6)
+        if limit and len(found) == limit:
+            return Hits(tuple(found), exceeded=True)  # B14: wherever the next one is
+        found[record] = None
+    return Hits(tuple(found), exceeded=False)
+
+
+def _stream(image: Image, query: Query, search_private: bool) -> Iterator[int]:
+    """Records in answer order, with duplicates: every branch in every class (B10)."""
+    bound = _Bound()
+    branches = [
+        _Branch(image, query.class_name, chain, bound, search_private=search_private)
+        for chain in query.branches
+    ]
+    numbers = set[int]().union(*(branch.pairs() for branch in branches))
+    for number in sorted(numbers):
+        for branch in branches:
+            yield from branch.records(number)
+
+
+class _Bound:
+    """Counts what is looked at in vain."""
+
+    def __init__(self) -> None:
+        self._left = SCAN
+
+    def spend(self) -> None:
+        """One more. Raises: RwhoisError 351, when it was too much."""
+        self._left -= 1
+        if self._left < 0:
+            raise RwhoisError(ResponseCode.QUERY_TOO_COMPLEX)
+
+
+class _Branch:
+    """A chain of "and": the first term goes through the index, the others test what it finds."""
+
+    def __init__(
+        self,
+        image: Image,
+        class_name: str | None,
+        chain: Sequence[Term],
+        bound: _Bound,
+        *,
+        search_private: bool,
+    ) -> None:
+        self._image = image
+        self._bound = bound
+        self._search_private = search_private
+        self._plan = image.scopes.plan(class_name, chain[0].attribute)
+        self._tests = [_Test(term) for term in chain[1:]]
+        self._finds: dict[IndexType, _Find] = {}
+        for kind in self._plan.allowed:
+            find = _find(image, chain[0], kind, self._plan, bound)
+            if find is not None:
+                self._finds[kind] = find
+
+    def pairs(self) -> set[int]:
+        """Numbers of the pairs in which something may be found."""
+        return set[int]().union(*(find.pairs() for find in self._finds.values()))
+
+    def records(self, number: int) -> Iterator[int]:
+        """Records of a pair, in the order of its indexes."""
+        look = self._plan.by_pair.get(number)
+        if look is None:
+            return
+        for kind, scopes in look.kinds:
+            find = self._finds.get(kind)
+            if find is None:
+                continue
+            for hit in find.hits(look, scopes):
+                if self._passes(look.pair, hit):
+                    yield hit[1]
+
+    def _passes(self, pair: Pair, hit: Hit) -> bool:
+        scope, record = hit
+        if not self._search_private and self._is_private(pair, scope, record):
+            return False
+        if not self._tests:
+            return True
+        if _pass(self._image, pair, record, self._tests, self._search_private):
+            return True
+        self._bound.spend()
+        return False
+
+    def _is_private(self, pair: Pair, scope: int, record: int) -> bool:
+        flags = self._image.flags(record)
+        return bool(flags & Flag.HIDDEN) or (
+            bool(flags & Flag.GUARDED) and pair.attributes[scope - pair.first].private
+        )
+
+
+# Terms after the first: the object itself is looked at
+
+
+class _Test:
+    """A term against an object: values as they are, in upper case, without any index (§8.2)."""
+
+    def __init__(self, term: Term) -> None:
+        self.value = term.value.encode("latin-1")
+        self.attribute = term.attribute
+        self.is_below = term.match is Match.BELOW
+        self._compare = _comparison(term, self.value)
+
+    def holds(self, pair: Pair, lines: Sequence[tuple[str, bytes]]) -> bool:
+        """Whether any value of the attribute (any attribute when none is named) compares."""
+        if self.attribute is None:
+            return any(self._compare(value.upper()) for _, value in lines)
+        attribute = pair.class_def.attribute(self.attribute)
+        if attribute is None:
+            return False
+        name = attribute.name
+        return any(n == name and self._compare(value.upper()) for n, value in lines)
+
+
+def _comparison(term: Term, value: bytes) -> Callable[[bytes], bool]:
+    if term.match is Match.BELOW:
+        outer = Network.from_text(term.value)
+        return lambda text: _lies_within(text, outer)
+    compare: dict[Match, Callable[[bytes], bool]] = {
+        Match.EXACT: value.__eq__,
+        Match.PREFIX: lambda text: text.startswith(value),
+        Match.SUFFIX: lambda text: text.endswith(value),
+        Match.CONTAINS: lambda text: value in text,
+    }
+    return compare[term.match]
+
+
+def _lies_within(text: bytes, outer: Network | None) -> bool:
+    inner = Network.from_text(text.decode("latin-1"))
+    return inner is not None and outer is not None and inner.within(outer)
+
+
+def _pass(
+    image: Image, pair: Pair, record: int, tests: Sequence[_Test], search_private: bool
+) -> bool:
+    view = image.full_record(record) if search_private else image.public((record,))
+    folded = view.upper()
+    if not all(test.is_below or test.value in folded for test in tests):
+        return False  # most fail here, without taking the record apart
+    lines = image.lines_of_view(pair, view)
+    return all(test.holds(pair, lines) for test in tests)
+
+
+# First terms: what an index kind gives for them
+
+
+class _Find:
+    """What one index has for a term."""
+
+    def pairs(self) -> set[int]:
+        """Numbers of the pairs in which something may be found."""
+        raise NotImplementedError
+
+    def hits(self, look: Look, scopes: Sequence[int]) -> Iterator[Hit]:
+        """Hits in one pair, with one of ``scopes``, by key and entry."""
+        raise NotImplementedError
+
+
+def _find(image: Image, term: Term, kind: IndexType, plan: Plan, bound: _Bound) -> _Find | None:
+    """How to look for a term in an index; None when it cannot be in there."""
+    if kind is IndexType.CIDR:
+        return _find_network(image, term, plan, bound)
+    text = term.value
+    if kind is IndexType.SOUNDEX:
+        text = phonetic_key(text) if is_phonetic(text) else ""
+    if not text:
+        return None
+    key = _KIND[kind] + text.encode("latin-1")
+    if term.match is Match.EXACT:
+        return _Keys(image, [key], plan, kind)
+    if term.match is Match.PREFIX:
+        return _Range(image, key, keys.after_prefix(key), None, plan, kind, bound)
+    if term.match is Match.SUFFIX and kind is IndexType.EXACT:
+        ending = image.keys_ending_in(key[1:], _REVERSED)
+        if ending is not None:
+            return _Keys(image, ending, plan, kind)
+    compare = {
+        Match.SUFFIX: lambda found: found.endswith(key[1:]),
+        Match.CONTAINS: lambda found: key[1:] in found,
+    }.get(term.match)
+    if compare is None:
+        return None
+    return _Range(image, key[:1], keys.after_prefix(key[:1]), compare, plan, kind, bound)
+
+
+def _find_network(image: Image, term: Term, plan: Plan, bound: _Bound) -> _Find | None:
+    """The walk from a network up to those around it, most specific first (§8.4)."""
+    network = Network.from_text(term.value)
+    if network is None:
+        return None
+    if term.match is Match.BELOW:
+        low, high = keys.below_range(network)
+        return _Range(image, low, high, None, plan, IndexType.CIDR, bound)
+    if term.match in (Match.EXACT, Match.SUFFIX):
+        found = [network.shorten(n) for n in image.lengths_within(network)]
+    else:
+        found = list(_by_key_text(image, network))
+    return _Keys(image, [keys.network_key(n) for n in found], plan, IndexType.CIDR)
+
+
+def _by_key_text(image: Image, network: Network) -> Iterator[Network]:
+    """The walk with a star: each key on it is the beginning of a key as text (§8.4).
+
+    So ``/2`` stands for ``/2`` and ``/20`` to ``/29`` with the same first address, in that order.
+    """
+    lengths = sorted(image.lengths[network.family], key=str)
+    for outer in network.enclosing():
+        for length in lengths:
+            if str(length).startswith(str(outer.length)) and length >= outer.length:
+                yield Network(network.family, outer.start, length)
+
+
+class _Keys(_Find):
+    """A few keys, in turn."""
+
+    def __init__(self, image: Image, found: Sequence[bytes], plan: Plan, kind: IndexType) -> None:
+        self._image = image
+        self._keys = found
+        self._plan = plan
+        self._by_pair = self._gathered(plan.allowed[kind])
+
+    def _gathered(self, allowed: frozenset[int]) -> Mapping[int, list[Hit]] | None:
+        """All hits by pair; None when a posting is too long to be read at once."""
+        found: dict[int, list[Hit]] = {}
+        pair_of = self._image.scopes.pair_of
+        for key in self._keys:
+            flat = self._image.posting(keys.stored_key(key))
+            if flat is None:
+                return None
+            for i in range(0, len(flat), 2):
+                if flat[i] in allowed:
+                    hits = found.setdefault(pair_of(flat[i]).number, [])
+                    hits.append((flat[i], flat[i + 1]))
+        return found
+
+    def pairs(self) -> set[int]:
+        return set(self._plan.by_pair if self._by_pair is None else self._by_pair)
+
+    def hits(self, look: Look, scopes: Sequence[int]) -> Iterator[Hit]:
+        if self._by_pair is not None:
+            yield from self._by_pair.get(look.pair.number, ())
+            return
+        for key in self._keys:
+            stored = keys.stored_key(key)
+            flat = self._image.posting(stored)
+            yield from _of_scopes(self._image, stored, flat, scopes)
+
+
+class _Range(_Find):
+    """A range of keys, of which ``test`` may take some only (it gets the key without its kind).
+
+    The index is by key first, answers are by class first: what is short is read at once and put
+    in order, else each class has its turn, through the blocks that have anything of it.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        low: bytes,
+        high: bytes,
+        test: Callable[[bytes], bool] | None,
+        plan: Plan,
+        kind: IndexType,
+        bound: _Bound,
+    ) -> None:
+        self._image = image
+        self._low = low
+        self._high = high
+        self._test = test
+        self._plan = plan
+        self._bound = bound
+        self._by_pair = self._gathered(plan.allowed[kind]) if len(plan.looks) > 1 else None
+
+    def _gathered(self, allowed: frozenset[int]) -> Mapping[int, list[Hit]] | None:
+        found: dict[int, list[Hit]] = {}
+        pair_of = self._image.scopes.pair_of
+        seen = 0
+        for key, _, value in self._image.terms_between(self._low, self._high):
+            if self._test is not None and not self._test(key[1:]):
+                self._bound.spend()
+                continue
+            seen += 1
+            if seen > _GATHERED or not value:
+                return None
+            flat = keys.entries(value)
+            for i in range(0, len(flat), 2):
+                if flat[i] in allowed:
+                    hits = found.setdefault(pair_of(flat[i]).number, [])
+                    hits.append((flat[i], flat[i + 1]))
+        return found
+
+    def pairs(self) -> set[int]:
+        return set(self._plan.by_pair if self._by_pair is None else self._by_pair)
+
+    def hits(self, look: Look, scopes: Sequence[int]) -> Iterator[Hit]:
+        if self._by_pair is not None:
+            yield from self._by_pair.get(look.pair.number, ())
+            return
+        for key, stored, value in self._terms(scopes):
+            if self._test is not None and not self._test(key[1:]):
+                self._bound.spend()
+                continue
+            flat = keys.entries(value) if value else None
+            yield from _of_scopes(self._image, stored, flat, scopes)
+
+    def _terms(self, scopes: Sequence[int]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Keys of the range: the first ones all, then those of blocks that hold the scopes."""
+        image, low = self._image, self._low
+        for count, term in enumerate(image.terms_between(low, self._high)):
+            if count == _GATHERED:
+                low = term[0]
+                break
+            yield term
+        else:
+            return
+        for boundary in image.blocks(low, self._high, scopes):
+            end = image.block_end(boundary)
+            stop = self._high if end is None else min(end, self._high)
+            yield from image.terms_between(max(boundary, low), stop)
+
+
+def _of_scopes(
+    image: Image, stored: bytes, flat: tuple[int, ...] | None, scopes: Sequence[int]
+) -> Iterator[Hit]:
+    """Entries of a posting with one of the scopes (which are in their order)."""
+    if flat is None:
+        for scope in scopes:
+            yield from image.many_hits(stored, scope, scope + 1)
+        return
+    for i in range(0, len(flat), 2):
+        if flat[i] in scopes:
+            yield flat[i], flat[i + 1]
