@@ -1,0 +1,351 @@
+"""-register: the order of the checks, what is stored, what is said."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rwhoisd.directory.dialect import Compat
+from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.directory.guardian import Credentials
+from rwhoisd.directory.objects import Object
+from rwhoisd.service.guardians import proves
+from rwhoisd.service.ports import Ports
+from rwhoisd.service.service import Service
+from tests.unit.service_kit import OBJECTS, FakeRegistry, Talk, open_reader, settings
+
+ADD = ("Class-Name: contact", "Auth-Area: a.com", "Name: New", "Email: n@a.com")
+MOD = (
+    *("ID: 1.a.com", "Updated: 20240101", "_NEW_"),
+    *("Class-Name: contact", "Auth-Area: a.com", "Name: Changed"),
+)
+DEL = ("ID: 1.a.com", "Updated: 20240101")
+NO_RECORD = "338 Invalid Directive Syntax: record to be registered not found"
+NEW_SERIAL = "20260101000000001"
+
+
+def talk(folder: Path, compat: Compat = "arin", **changes: Any) -> tuple[Talk, FakeRegistry]:
+    registry = FakeRegistry()
+    reader = open_reader(folder, compat=compat)
+    return Talk(Service(reader, settings(compat, **changes), Ports(registry=registry))), registry
+
+
+def registered(one: Talk, action: str, *lines: str) -> list[str]:
+    """What ``-register off`` says after these lines."""
+    opened, *said = one.say(f"-register on {action} ops@a.com", *lines, "-register off")
+    assert opened == "%ok"
+    return said
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        pytest.param("", "338 Invalid Directive Syntax", id="none"),
+        pytest.param(" maybe", "338 Invalid Directive Syntax", id="maybe"),
+        pytest.param(" add a@a.com", "338 Invalid Directive Syntax", id="no-on"),
+        pytest.param(" on add", "338 Invalid Directive Syntax", id="no-mail"),
+        pytest.param(" on foo a@a.com", "338 Invalid Directive Syntax", id="action"),
+        pytest.param(" on add a@localhost", "338 Invalid Directive Syntax", id="one-label"),
+        pytest.param(" on add a@b.c1", "338 Invalid Directive Syntax", id="digit-at-end"),
+        pytest.param(" on add @b.com", "338 Invalid Directive Syntax", id="nobody"),
+        pytest.param(" off", "338 Invalid Directive Syntax", id="off-without-on"),
+    ],
+)
+def test_errors_of_the_directive(tmp_path: Path, line: str, answer: str) -> None:
+    one, _ = talk(tmp_path)
+    assert one.say("-register" + line) == ["%error " + answer]
+    assert one.session.peer.spool is None
+
+
+def test_on_within_a_registration_is_400_and_it_goes_on(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    lines = one.say("-Register ON Add a@b.net more", "-register on del x@b.net", *ADD, "-status")
+    assert lines[:2] == ["%ok", "%error 400 Directive Not Available"]
+    assert lines[2] == "%status limit:20"
+    assert one.say("-register off")[-1] == "%ok"
+    assert registry.changes == [("a.com", "a@b.net")]
+
+
+@pytest.mark.parametrize(
+    ("compat", "answer"),
+    [
+        pytest.param(
+            "arin",
+            [f"%register ID: {NEW_SERIAL}.a.com", f"%register Updated: {NEW_SERIAL}", "%ok"],
+            id="arin",
+        ),
+        pytest.param(
+            "rfc",
+            [f"%register ID:{NEW_SERIAL}.a.com", f"%register Updated:{NEW_SERIAL}", "%ok"],
+            id="rfc",
+        ),
+    ],
+)
+def test_add(tmp_path: Path, compat: Compat, answer: list[str]) -> None:
+    one, registry = talk(tmp_path, compat)
+    lines = ("cn:person", "AA: A.com", "n: Andr\xe9 ", "ID: mine.a.com", "", "# no", "Notes:", "x")
+    assert registered(one, "add", *lines) == answer
+    assert registry.rows[len(OBJECTS) + 1] == Object(
+        "a.com",
+        "contact",
+        (
+            *(("Class-Name", "person"), ("Auth-Area", "A.com"), ("Name", "Andr\xe9")),
+            *(("ID", f"{NEW_SERIAL}.a.com"), ("Updated", NEW_SERIAL)),
+        ),
+        source="registration",
+    )
+
+
+def test_an_updated_line_is_replaced_where_it_stands(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    registered(one, "add", "UP: 2000", *ADD)
+    names = [name for name, _ in registry.rows[len(OBJECTS) + 1].lines]
+    assert names == ["Updated", "Class-Name", "Auth-Area", "Name", "Email", "ID"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer"),
+    [
+        pytest.param((), NO_RECORD, id="nothing"),
+        pytest.param(("no colon",), NO_RECORD, id="no-line"),
+        pytest.param(
+            (*ADD, "---", *ADD), "338 Invalid Directive Syntax: too many records", id="two"
+        ),
+        pytest.param(ADD[:1], "322 Required Attribute Missing: Auth-Area", id="area-missing"),
+        pytest.param(ADD[1:], "322 Required Attribute Missing: Class-Name", id="class-missing"),
+        pytest.param(
+            ("AA: no.net", "CN: no"), "340 Invalid Authority Area: no.net", id="area-unknown"
+        ),
+        pytest.param(("AA: a.com", "CN: no"), "341 Invalid Class: no", id="class-unknown"),
+        pytest.param((*ADD, "Bogus: z"), "320 Invalid Attribute: Bogus", id="B7"),
+        pytest.param(
+            ("AA: c.org", "CN: contact", "Name: x"),
+            "333 Not Master for Authority Area: c.org",
+            id="slave",
+        ),
+        pytest.param(ADD[:2], "322 Required Attribute Missing: Name", id="required"),
+        pytest.param((*ADD, "N: again"), "320 Invalid Attribute: Name", id="repeated"),
+        pytest.param((*ADD, "Type: x"), "321 Invalid Attribute Syntax: Type", id="format"),
+        pytest.param((*ADD, "Email: b", "Type: x"), "320 Invalid Attribute: Email", id="order"),
+        pytest.param((*ADD[:2], "Name: jane"), "324 Primary Key Not Unique", id="key"),
+        pytest.param(
+            ("AA: b.net", "CN: contact", "Name: x"), "420 Registration Not Authorized", id="B43"
+        ),
+    ],
+)
+def test_add_is_refused(tmp_path: Path, lines: tuple[str, ...], answer: str) -> None:
+    one, registry = talk(tmp_path)
+    assert registered(one, "add", *lines) == ["%error " + answer]
+    assert registry.rows == dict(enumerate(OBJECTS, 1))
+    assert one.session.peer.spool is None
+
+
+def test_values_are_kept_as_sent(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    assert registered(one, "add", *ADD, "Type: robot")[-1] == "%ok"  # case does not count (N1)
+    assert registry.rows[len(OBJECTS) + 1].get("Type") == "robot"  # B8
+    assert registered(one, "add", *ADD[:2], 'Name: N "quoted" *x')[-1] == "%ok"  # B13
+
+
+def test_a_network_below_another_has_a_key_of_its_own(tmp_path: Path) -> None:
+    one, _ = talk(tmp_path)
+    base = ("Class-Name: network", "Auth-Area: 10.0.0.0/8")
+    assert registered(one, "add", *base, "IP-Network: 10.5.0.0/16")[-1] == "%ok"  # B21
+    assert registered(one, "add", *base, "IP-Network: 10.0.0.0/8") == [
+        "%error 324 Primary Key Not Unique"
+    ]
+
+
+def test_each_add_has_an_id_of_its_own(tmp_path: Path) -> None:
+    one, _ = talk(tmp_path)
+    first = registered(one, "add", *ADD)
+    second = registered(one, "add", *ADD[:2], "Name: Other")
+    assert first[0] != second[0]  # B20
+
+
+def test_the_guardian_of_an_area_may_add(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    one.say("-security on request pw area")
+    assert registered(one, "add", "AA: b.net", "CN: contact", "Name: x")[-1] == "%ok"
+    assert registry.changes == [("b.net", "ops@a.com")]
+
+
+def test_bytes_that_are_not_of_the_charset(tmp_path: Path) -> None:
+    one, _ = talk(tmp_path)
+    one.say("-security on request pw area")
+    assert registered(one, "add", "AA: b.net", "CN: contact", "Name: \xe9") == [
+        "%error 321 Invalid Attribute Syntax: Name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("compat", "reference", "code"),
+    [
+        pytest.param("rfc", "1.a.com", 0, id="there"),
+        pytest.param("rfc", "no.a.com", 323, id="dangling"),
+        pytest.param("rfc", "no.example.com", 0, id="of-others"),
+        pytest.param("arin", "no.a.com", 0, id="arin"),
+    ],
+)
+def test_references(tmp_path: Path, compat: Compat, reference: str, code: int) -> None:
+    one, _ = talk(tmp_path, compat)
+    last = registered(one, "add", *ADD, f"Manager: {reference}")[-1]
+    assert last.startswith(f"%error {code}" if code else "%ok")
+
+
+def test_a_secret_is_stored_as_its_hash(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    guardian = ("CN: guardian", "AA: a.com", "Guard-Scheme: crypt-pw", "Guard-Info: hush")
+    assert registered(one, "add", *guardian)[-1] == "%ok"
+    stored = registry.rows[len(OBJECTS) + 1]
+    assert stored.get("Guard-Info") != "hush"
+    assert proves(Credentials("crypt-pw", "hush"), stored)
+
+
+@pytest.mark.parametrize("compat", ["arin", "rfc"])
+def test_mod(tmp_path: Path, compat: Compat) -> None:
+    one, registry = talk(tmp_path, compat)
+    assert registered(one, "mod", "Name: ignored", *MOD) == ["%ok"]
+    assert registry.rows[1].lines == (
+        *(("Class-Name", "contact"), ("Auth-Area", "a.com"), ("Name", "Changed")),
+        *(("ID", "1.a.com"), ("Updated", NEW_SERIAL)),
+    )
+
+
+def test_mod_keeps_places_of_what_was_sent(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    assert registered(one, "mod", *MOD[:3], "UP: 20240101", "ID: 1.A.com", *MOD[3:]) == ["%ok"]
+    assert registry.rows[1].lines[:2] == (("Updated", NEW_SERIAL), ("ID", "1.a.com"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer"),
+    [
+        pytest.param(DEL, "336 Object Not Found", id="no-separator"),
+        pytest.param(("_NEW_", *MOD[3:]), NO_RECORD, id="first-empty"),
+        pytest.param(MOD[:3], NO_RECORD, id="second-empty"),
+        pytest.param((*MOD, "---", *ADD), "338 Invalid Directive Syntax: too many records", id="3"),
+        pytest.param(
+            (*DEL, "---", "AA: no.net", "CN: x"), "340 Invalid Authority Area: no.net", id="area"
+        ),
+        pytest.param((*MOD, "Bogus: x"), "320 Invalid Attribute: Bogus", id="unknown"),
+        pytest.param(
+            (*DEL, "---", "AA: c.org", "CN: contact", "Name: x"),
+            "333 Not Master for Authority Area: c.org",
+            id="slave",
+        ),
+        pytest.param(MOD[1:], "322 Required Attribute Missing: ID", id="no-id"),
+        pytest.param((MOD[0], *MOD[2:]), "322 Required Attribute Missing: Updated", id="no-up"),
+        pytest.param(("ID: no.a.com", *MOD[1:]), "336 Object Not Found", id="not-found"),
+        pytest.param(("ID: bad id x", *MOD[1:]), "336 Object Not Found", id="B13"),
+        pytest.param(
+            (MOD[0], "Updated: 2000", *MOD[2:]), "325 Failed to Update Outdated Object", id="old"
+        ),
+        pytest.param(MOD[:5], "322 Required Attribute Missing: Name", id="required"),
+        pytest.param((*MOD, "Type: x"), "321 Invalid Attribute Syntax: Type", id="format"),
+        pytest.param(
+            (*MOD, "ID: 2.a.com"), "338 Invalid Directive Syntax: ID's must match", id="other-id"
+        ),
+        pytest.param(
+            (*MOD, "Updated: 2001"), "325 Failed to Update Outdated Object", id="other-updated"
+        ),
+        pytest.param(
+            (*MOD[:3], "AA: b.net", "CN: contact", "Name: x"),
+            "338 Invalid Directive Syntax: Auth-Area's must match",
+            id="B44-area",
+        ),
+        pytest.param(
+            (*MOD[:3], "AA: a.com", "CN: guardian"),
+            "338 Invalid Directive Syntax: Class-Name's must match",
+            id="B44-class",
+        ),
+        pytest.param(
+            ("ID: 3.a.com", "Updated: 20250101000000000", *MOD[2:]),
+            "420 Registration Not Authorized",
+            id="guarded",
+        ),
+    ],
+)
+def test_mod_is_refused(tmp_path: Path, lines: tuple[str, ...], answer: str) -> None:
+    one, registry = talk(tmp_path)
+    assert registered(one, "mod", *lines) == ["%error " + answer]
+    assert registry.rows == dict(enumerate(OBJECTS, 1))
+
+
+def test_mod_to_the_key_of_another(tmp_path: Path) -> None:
+    lines = (*MOD[:5], "Name: Jane")
+    assert registered(talk(tmp_path, "rfc")[0], "mod", *lines) == [
+        "%error 324 Primary key not unique"
+    ]
+    assert registered(talk(tmp_path / "arin")[0], "mod", *lines) == ["%ok"]
+
+
+def test_mod_of_the_same_key_is_no_conflict(tmp_path: Path) -> None:
+    one, _ = talk(tmp_path, "rfc")
+    assert registered(one, "mod", *MOD[:5], "Name: jos\xe9") == ["%ok"]
+
+
+def test_a_guardian_may_change_and_remove(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    one.say("-security on request pw Secret")
+    target = ("ID: 3.a.com", "Updated: 20250101000000000")
+    assert registered(one, "mod", *target, *MOD[2:]) == ["%ok"]
+    assert registry.rows[3].get("Name") == "Changed"
+    again = ("ID: 3.a.com", f"Updated: {NEW_SERIAL}")
+    registry.rows[3] = OBJECTS[2]
+    assert registered(one, "del", *again) == ["%error 325 Failed to Update Outdated Object"]
+    assert registered(one, "del", *target) == ["%ok"]
+    assert 3 not in registry.rows
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer"),
+    [
+        pytest.param((), NO_RECORD, id="nothing"),
+        pytest.param(DEL[1:], "322 Required Attribute Missing: ID", id="no-id"),
+        pytest.param(DEL[:1], "322 Required Attribute Missing: Updated", id="no-updated"),
+        pytest.param(("ID: no.a.com", DEL[1]), "336 Object Not Found", id="not-found"),
+        pytest.param(
+            (DEL[0], "Updated: 19990101"), "325 Failed to Update Outdated Object", id="old"
+        ),
+        pytest.param(
+            ("ID: 2.a.com", DEL[1]), "325 Failed to Update Outdated Object", id="B23-without"
+        ),
+        pytest.param(
+            ("ID: 3.a.com", "Updated: 20250101000000000"),
+            "420 Registration Not Authorized",
+            id="guarded",
+        ),
+    ],
+)
+def test_del_is_refused(tmp_path: Path, lines: tuple[str, ...], answer: str) -> None:
+    one, registry = talk(tmp_path)
+    assert registered(one, "del", *lines) == ["%error " + answer]
+    assert registry.rows == dict(enumerate(OBJECTS, 1))
+
+
+def test_del(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    lines = ("id: 1.A.COM", "up: 20240101", "Nosuch: x", "Name: ignored")
+    assert registered(one, "DEL", *lines) == ["%ok"]
+    assert 1 not in registry.rows
+    assert len(registry.rows) == len(OBJECTS) - 1
+
+
+def test_a_spool_that_is_too_long(tmp_path: Path) -> None:
+    limits = settings().limits
+    one, registry = talk(tmp_path, limits=type(limits)(spool_octets=100))
+    said = registered(one, "add", *ADD, "Notes: " + "x" * 100)
+    assert said == ["%error 338 Invalid Directive Syntax: registration longer than 100 octets"]
+    assert registry.changes == []
+
+
+def test_without_a_registry_both_are_400(tmp_path: Path) -> None:
+    one = Talk(Service(open_reader(tmp_path), settings()))
+    error = f"%error 400 {ResponseCode.DIRECTIVE_NOT_AVAILABLE.arin_text}"
+    assert one.say("-register on add a@a.com", "-security on request pw x") == [error, error]
+    assert b":003aff:" in one.service.banner
+
+
+def test_with_a_registry_both_bits_are_set(tmp_path: Path) -> None:
+    assert b":003fff:" in talk(tmp_path)[0].service.banner
