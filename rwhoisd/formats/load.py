@@ -1,0 +1,322 @@
+"""Bring what files say into the store: one transaction per area, or a dry run of it."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.changes import Operation
+from rwhoisd.directory.errors import RwhoisError
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.soa import TimeStamp
+from rwhoisd.formats import arin, zone
+from rwhoisd.formats.findings import Finding
+from rwhoisd.formats.plan import Changed, Conflict, Known, ObjectDiff, Plan, Planner, diff
+from rwhoisd.store import AreaChange, Store
+
+ARIN_AREAS: Final = "arin-files.areas"
+ARIN_FINGERPRINT: Final = "arin-files.fingerprint"
+Progress = Callable[[str, int], None]  # area, objects read so far
+_STEP: Final = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a load goes about its work."""
+
+    author: str = "rwhois-admin"
+    prune: bool = False  # remove what is gone from the files
+    force: bool = False  # take ours where somebody else changed an object
+    dry_run: bool = False
+    max_removals: float = 0.1  # share of the source's objects that may go in one load
+    keep_order: bool = True  # a known area stays where it stands among the areas
+    unique: bool = True  # refuse double primary keys (324); data of ARIN's server has some
+    diffs: bool = False  # tell what happens to each object, dry run or not
+    progress: Progress = field(default=lambda _area, _count: None)
+
+
+@dataclass
+class AreaResult:
+    """What a load did, or would do, to one area."""
+
+    area: str
+    created: bool = False
+    definition_changed: bool = False
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    removed: int = 0
+    left: int = 0
+    unchanged: int = 0
+    conflicts: tuple[Conflict, ...] = ()
+    diffs: list[ObjectDiff] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    refused: str = ""  # why nothing of it was loaded
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything is another after it."""
+        counts = (self.added, self.changed, self.moved, self.removed)
+        return not self.refused and (self.definition_changed or any(counts))
+
+
+@dataclass
+class _Refused(Exception):  # noqa: N818
+    """Leaves a change so that nothing of it is kept."""
+
+    reason: str
+
+
+@dataclass
+class _DryRun(Exception):  # noqa: N818
+    """Leaves a change that was done only to see what comes of it."""
+
+    result: AreaResult
+
+
+class _AreaLoad:
+    """One load of one area; ``run`` may be called again after a conflict in the database."""
+
+    def __init__(
+        self,
+        store: Store,
+        area: AuthorityArea,
+        objects: Callable[[list[Finding]], Iterable[Object]],
+        source: str,
+        options: Options,
+    ) -> None:
+        self._store, self._area, self._source = store, area, source
+        self._objects, self._options = objects, options
+        self._result = AreaResult(area.name.text)
+
+    async def load(self) -> AreaResult:
+        """Do it; a refusal is in the result, and nothing was changed then."""
+        options = self._options
+        try:
+            return await self._store.run(
+                self._area.name.text,
+                self._run,
+                author=options.author,
+                source=self._source,
+                create=True,
+            )
+        except _DryRun as done:
+            return done.result
+        except (_Refused, RwhoisError) as error:
+            reason = error.reason if isinstance(error, _Refused) else str(error)
+            return AreaResult(self._area.name.text, refused=reason, findings=self._result.findings)
+
+    async def _run(self, change: AreaChange) -> AreaResult:
+        before = change.area
+        area = self._placed(before)
+        result = self._result = AreaResult(area.name.text, created=before is None)
+        result.definition_changed = before is None or _definition(area) != _definition(before)
+        planner = Planner(
+            area.schema, self._source, prune=self._options.prune, force=self._options.force
+        )
+        async for batch in change.batches():
+            for stored in batch:
+                planner.know(stored)
+        if not planner.knows_any and not self._options.dry_run and not self._options.diffs:
+            return await self._fill(change, area, result)
+        for obj in self._counted(result):
+            planner.want(obj)
+        plan = planner.finish()
+        if before is not None:
+            await self._respect_deletions(plan)
+        reason = plan.refusal(self._options.max_removals)
+        if reason is not None:
+            raise _Refused(reason)
+        await self._describe(change, plan, result)
+        await self._apply(change, area, plan)
+        if self._options.dry_run:
+            await change.finish()  # the database has its say, then all of it is rolled back
+            raise _DryRun(result)
+        return result
+
+    def _placed(self, before: AuthorityArea | None) -> AuthorityArea:
+        area = self._area
+        if before is not None and self._options.keep_order:
+            area = replace(area, position=before.position)
+        if before is None or before.soa is None or area.soa is None:
+            return area
+        # The files do not know of changes that came another way: a serial never goes back.
+        ours = TimeStamp.padded(area.soa.serial_number)
+        theirs = TimeStamp.padded(before.soa.serial_number)
+        if not ours or (theirs and theirs > ours):
+            text = "" if ours or not area.soa.serial_number else area.soa.serial_number
+            area = replace(area, soa=replace(area.soa, serial_number=text))
+        return area
+
+    def _counted(self, result: AreaResult) -> Iterable[Object]:
+        for count, obj in enumerate(self._objects(result.findings), 1):
+            if count % _STEP == 0:
+                self._options.progress(result.area, count)
+            yield obj
+
+    async def _fill(
+        self, change: AreaChange, area: AuthorityArea, result: AreaResult
+    ) -> AreaResult:
+        """Add everything to an area without objects, without holding it in memory."""
+        await change.put_area(area)
+        for obj in self._counted(result):
+            ours = replace(obj, source=self._source)
+            await change.add(ours, unique=self._options.unique)
+            result.added += 1
+        return result
+
+    async def _respect_deletions(self, plan: Plan) -> None:
+        """What somebody else deleted since is not added again, but a conflict."""
+        if self._options.force or plan.own == 0:
+            return
+        kept = []
+        for step in plan.added:
+            source = await self._deleted_by(step.object)
+            if source is None:
+                kept.append(step)
+            else:
+                plan.conflicts.append(Conflict(step.object, None, source))
+        plan.added = kept
+
+    async def _deleted_by(self, obj: Object) -> str | None:
+        if obj.id is None:
+            return None
+        last = await self._store.journal(obj.area, object_id=obj.id, newest_first=True, limit=1)
+        if last and last[0].operation is Operation.DELETE and last[0].source != self._source:
+            return last[0].source
+        return None
+
+    async def _describe(self, change: AreaChange, plan: Plan, result: AreaResult) -> None:
+        result.added, result.changed = len(plan.added), len(plan.changed)
+        result.moved, result.removed = len(plan.moved), len(plan.removed)
+        result.left, result.unchanged = len(plan.left), plan.unchanged
+        result.conflicts = tuple(plan.conflicts)
+        if not (self._options.dry_run or self._options.diffs):
+            return
+        result.diffs += [diff("add", None, step.object) for step in plan.added]
+        for step in plan.changed:
+            result.diffs.append(diff("change", await _stored(change, step.known), step.object))
+        for known in plan.removed:
+            result.diffs.append(diff("remove", await _stored(change, known), None))
+
+    async def _apply(self, change: AreaChange, area: AuthorityArea, plan: Plan) -> None:
+        """Removals first, so that their keys and classes are free."""
+        for known in plan.removed:
+            await change.delete(known.row)
+        await change.put_area(area)
+        unique = self._options.unique
+        for step in (*plan.changed, *plan.moved):
+            await self._modify(change, step)
+        for new in plan.added:
+            await change.add(new.object, position=new.position, unique=unique)
+
+    async def _modify(self, change: AreaChange, step: Changed) -> None:
+        await change.modify(
+            step.known.row, step.object, position=step.position, unique=self._options.unique
+        )
+
+
+async def _stored(change: AreaChange, known: Known) -> Object | None:
+    stored = await change.get(known.row)
+    return stored.object if stored else None
+
+
+def _definition(area: AuthorityArea) -> AuthorityArea:
+    """An area without what every change moves."""
+    return replace(area, soa=area.soa and replace(area.soa, serial_number=""))
+
+
+async def load_zones(
+    store: Store, zones: Sequence[zone.Zone], options: Options
+) -> list[AreaResult]:
+    """Load zone folders; new areas go behind those that are there."""
+    following = max((a.position for a in await store.areas()), default=-1) + 1
+    results = []
+    for number, one in enumerate(zones):
+        area = replace(one.area, position=following + number)
+        placed = replace(one, area=area)
+        load = _AreaLoad(store, area, lambda _, z=placed: z.objects, zone.SOURCE, options)  # type: ignore[misc]
+        results.append(await load.load())
+    return results
+
+
+@dataclass
+class ImportResult:
+    """What an import of an installation did."""
+
+    areas: list[AreaResult]
+    findings: list[Finding]
+    removed_areas: list[str] = field(default_factory=list)
+
+    @property
+    def refused(self) -> bool:
+        """Whether some area was not loaded."""
+        return any(result.refused for result in self.areas)
+
+
+async def import_installation(
+    store: Store, installation: arin.Installation, options: Options | None = None
+) -> ImportResult:
+    """Take over an ARIN installation, again or for the first time.
+
+    Only objects that came from its files are replaced and removed. An area that it no longer
+    has goes, unless somebody else keeps objects there.
+    """
+    options = replace(options or Options(), prune=True, keep_order=False, unique=False)
+    result = ImportResult([], list(installation.findings))
+    for data in installation.areas:
+        load = _AreaLoad(store, data.area, _reader(data), arin.SOURCE, options)
+        result.areas.append(await load.load())
+    await _remove_areas(store, installation, options, result)
+    if not options.dry_run:
+        names = json.dumps([data.area.name.text for data in installation.areas])
+        await store.set_setting(ARIN_AREAS, names)
+    return result
+
+
+def _reader(data: arin.AreaData) -> Callable[[list[Finding]], Iterable[Object]]:
+    return lambda findings: data.objects.read(findings.append)
+
+
+async def _remove_areas(
+    store: Store, installation: arin.Installation, options: Options, result: ImportResult
+) -> None:
+    present = {data.area.name.key for data in installation.areas}
+    before = json.loads((await store.settings()).get(ARIN_AREAS, "[]"))
+    for name in before:
+        if name.lower() in present or await store.area(name) is None:
+            continue
+        others = [c for c in await store.counts() if c.area.lower() == name.lower()]
+        others = [c for c in others if c.source != arin.SOURCE]
+        if others and not options.force:
+            result.findings.append(
+                Finding(
+                    f"store:{name}",
+                    0,
+                    f"area {name} is no longer in the files, but has {others[0].objects} objects"
+                    f" of {others[0].source}; it stays",
+                )
+            )
+            continue
+        result.removed_areas.append(name)
+        if not options.dry_run:
+            async with store.change(name, author=options.author, source=arin.SOURCE) as change:
+                await change.delete_area()
+
+
+async def import_if_changed(
+    store: Store, conf: Path, options: Options | None = None
+) -> ImportResult | None:
+    """Import an installation when a file of it changed since the last time; None if not.
+
+    Raises: FormatError, when ARIN's server would refuse to start with it.
+    """
+    mark = arin.fingerprint(conf)
+    if (await store.settings()).get(ARIN_FINGERPRINT) == mark:
+        return None
+    result = await import_installation(store, arin.read_installation(conf), options)
+    if not result.refused and not (options and options.dry_run):
+        await store.set_setting(ARIN_FINGERPRINT, mark)
+    return result
