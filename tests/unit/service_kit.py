@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rwhoisd.testing.memory_source import MemorySource
-
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.dialect import DIALECTS, Compat
@@ -25,6 +23,7 @@ from rwhoisd.protocol.session import Session
 from rwhoisd.service.ports import ForwardError, Notice, ProgramResult
 from rwhoisd.service.service import Service
 from rwhoisd.service.settings import ServiceSettings
+from rwhoisd.testing.memory_source import MemorySource
 
 EXACT, CIDR = IndexType.EXACT, IndexType.CIDR
 
