@@ -101,6 +101,10 @@ class ObjectFiles:
 
     def read(self, report: Report) -> Iterator[Object]:
         """The objects, one by one, telling what is odd about them on the way."""
+        return (obj for obj, _, _ in self.located(report))
+
+    def located(self, report: Report) -> Iterator[tuple[Object, Path, int]]:
+        """The same with the file and first line of each."""
         for data in self.classes:
             yield from _ClassReader(self.area.text, self.charset, data, report).objects()
 
@@ -122,14 +126,14 @@ class _ClassReader:
         self._names: dict[bytes, tuple[str, bool]] = {}  # as written → canonical name, known
         self._found: frozenset[bytes] | None = None
 
-    def objects(self) -> Iterator[Object]:
+    def objects(self) -> Iterator[tuple[Object, Path, int]]:
         for file in self._data.files:
             unknown: Counter[str] = Counter()
             first: dict[str, int] = {}
             for record in records(read_bytes(file.path)):
                 obj = self._object(file, record, unknown, first)
                 if obj is not None:
-                    yield obj
+                    yield obj, file.path, record.lines[0].number
             for name, count in unknown.items():
                 times = f" in {count} lines" if count > 1 else ""
                 self._tell(

@@ -118,7 +118,7 @@ def object_name(obj: Object) -> str:
     """What people call an object: its ID, else the value of its first telling line."""
     skipped = ("class-name", "auth-area", "guardian", "updated", "private", "ttl")
     first = (f"{n} {v}" for n, v in obj.lines if n.lower() not in skipped)
-    return obj.id or next(first, "without attributes")
+    return (obj.id or next(first, "without attributes"))[:80]
 
 
 def identity(obj: Object, schema: Schema) -> Identity:
