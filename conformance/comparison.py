@@ -29,18 +29,22 @@ class Comparison:
 
     def print(self, console: Console, *, show: int) -> None:
         """A list of the differing cases for people, the first ``show`` of them in full."""
-        console.print(f"A: {self.left}\nB: {self.right}", markup=False, highlight=False)
+        console.print(
+            f"A: {self.left}\nB: {self.right}", markup=False, emoji=False, highlight=False
+        )
         differing = sorted(self.differing(Level.EXACT), key=lambda one: one.semantic)
         for outcome in differing[:show]:
             print_finding(outcome, console)
         for outcome in differing[show:]:
             kind = "other bytes" if outcome.semantic else "OTHER MEANING"
             sent = "; ".join(outcome.request)[:70]
-            console.print(f"{outcome.suite} {outcome.id}  {kind}  {sent}", markup=False)
+            console.print(
+                f"{outcome.suite} {outcome.id}  {kind}  {sent}", markup=False, emoji=False
+            )
         close = sum(outcome.close for outcome in self.outcomes)
         total = len(self.outcomes)
         for error in self.errors:
-            console.print(f"ERROR {error}", markup=False, highlight=False)
+            _say(console, f"ERROR {error}")
         console.print(
             f"{total} cases: exact {total - len(differing)}, "
             f"semantic {total - len(self.differing(Level.SEMANTIC))}, close {close}"
@@ -63,6 +67,10 @@ class Comparison:
         return json.dumps(
             {"a": self.left, "b": self.right, "errors": list(self.errors), "cases": rows}, indent=1
         )
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, emoji=False, highlight=False)
 
 
 @dataclass(slots=True)

@@ -72,7 +72,7 @@ def print_table(report: Report, console: Console, level: Level, *, show: int = 0
             f"not played, as they need a server of their own (see --spawn): {len(report.skipped)}"
         )
     for error in report.errors:
-        console.print(f"ERROR {error}", style="bold red", markup=False, highlight=False)
+        console.print(f"ERROR {error}", style="bold red", markup=False, emoji=False)
     console.print(f"{len(report.outcomes)} answers judged in {report.seconds:.1f} s")
 
 
@@ -97,7 +97,7 @@ def print_finding(outcome: Outcome, console: Console) -> None:
         *(f"C {line}" for line in outcome.request),
         *(f"  {line}" for line in outcome.detail[:60]),
     ]
-    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def _table(suite: str, rows: Tallies) -> Table:
