@@ -22,7 +22,6 @@ _QUAD: Final = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:/([0-9]+))?
 _V6: Final = re.compile(r"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:/([0-9]+))?\Z")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 _ENDS_IN_LETTERS: Final = re.compile(r".*\.[A-Za-z]+\Z")
-_MAIL: Final = re.compile(r".+@([^@]+)\Z")
 # The generic domains that ARIN's server knows; any two-character label counts as well (§9.2).
 TOP_LEVEL: Final = frozenset({"EDU", "GOV", "COM", "NET", "ORG", "MIL", "INT"})
 
@@ -218,10 +217,9 @@ def hierarchical_value(text: str) -> HierarchicalName | None:
     """
     if network := Network.from_text(text):
         return network
-    if mail := _MAIL.match(text):
-        text = mail[1]
-    elif not (_DOMAIN.match(text) or _ENDS_IN_LETTERS.match(text)):
+    if not (_DOMAIN.match(text) or _ENDS_IN_LETTERS.match(text)):
         return None
+    text = text.rpartition("@")[2]
     last = text.rpartition(".")[2]
     if last.isdigit() or not (len(last) == 2 or last.upper() in TOP_LEVEL):
         return None

@@ -100,10 +100,10 @@ def late_order(position: int) -> int:
 
 
 def with_synthesized(lines: tuple[Line, ...], area: str, class_name: str) -> tuple[Line, ...]:
-    """``lines`` with Auth-Area and then Class-Name put in front when absent (§8.7)."""
+    """``lines`` with Auth-Area and Class-Name, in this order, in front when absent (§8.7)."""
     names = {name.lower() for name, _ in lines}
-    if "auth-area" not in names:
-        lines = (("Auth-Area", area), *lines)
     if "class-name" not in names:
         lines = (("Class-Name", class_name), *lines)
+    if "auth-area" not in names:
+        lines = (("Auth-Area", area), *lines)
     return lines

@@ -91,12 +91,12 @@ class ClassRenderer:
         names = {s.folded for s, _ in lines}
         flags = Flag.INDEXED if obj.indexed else Flag(0)
         added: list[tuple[_Shown, str]] = []
-        if "class-name" not in names:
-            added.append((self._base("Class-Name"), self._class))
-            flags |= Flag.ADDED_CLASS
         if "auth-area" not in names:
             added.append((self._base("Auth-Area"), obj.area))
             flags |= Flag.ADDED_AREA
+        if "class-name" not in names:
+            added.append((self._base("Class-Name"), self._class))
+            flags |= Flag.ADDED_CLASS
         text = [s.prefix + v for s, v in added]
         text += [s.prefix + v for s, v in lines]
         full = self._encode(text, obj)

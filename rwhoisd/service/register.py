@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 SOURCE: Final = "registration"
 ACTIONS: Final = frozenset(get_args(Action))
 # Something, a domain of two labels or more, the last of them letters (arin-rwhoisd.md §6.1).
-_MAIL: Final = re.compile(r"[^@\s]+@(?:[A-Za-z0-9_-]+\.)+[A-Za-z]+\Z")
+_MAIL: Final = re.compile(r".+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]+\Z")
 _NO_RECORD: Final = "record to be registered not found"
 _TOO_MANY: Final = "too many records"
 _BASE: Final = {a.name: frozenset(n.lower() for n in a.names) for a in BASE_ATTRIBUTES}
@@ -139,8 +139,6 @@ class Registration:
         """Replaces the object that the first record names by the second (§6.4)."""
         if len(found) < 2:
             raise RwhoisError(ResponseCode.OBJECT_NOT_FOUND)
-        if len(found) > 2:
-            raise syntax_error(_TOO_MANY)
         if not found[0]:
             raise syntax_error(_NO_RECORD)
         wanted = self._wanted(found[1])
@@ -158,9 +156,7 @@ class Registration:
         return OK
 
     async def delete(self, found: Sequence[Record]) -> Reply:
-        """Removes the objects with the ID and Updated of the record (§6.5)."""
-        if len(found) > 1:
-            raise syntax_error(_TOO_MANY)
+        """Removes the objects with the ID and Updated of the first record (§6.5)."""
         if not found[0]:
             raise syntax_error(_NO_RECORD)
         target = await self._target(found[0])
@@ -197,7 +193,10 @@ class Registration:
         """Required attributes, repetitions, formats, references. Raises: RwhoisError 320-323."""
         dialect = self._context.dialect
         rules = ObjectRules(wanted.class_def, Flavour.of(dialect))
-        for violation in rules.violations(lines):
+        found = rules.violations(lines)
+        if not found or found[0].code is not ResponseCode.ATTRIBUTE_MISSING:
+            _placed_once(lines)
+        for violation in found:
             raise RwhoisError(violation.code, violation.attribute)
         if dialect.register_checks_references:
             for violation in dangling(wanted.object(lines), wanted.class_def, self._exists):
@@ -289,6 +288,14 @@ def _canonical(record: Record, class_def: ClassDef, charset: str) -> list[Line]:
             raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, attribute.name)
         lines.append((attribute.name, value))
     return lines
+
+
+def _placed_once(lines: Sequence[Line]) -> None:
+    """Raises: RwhoisError 320, when an object says twice where it belongs."""
+    names = [name for name, _ in lines]
+    for name in ("Auth-Area", "Class-Name"):
+        if names.count(name) > 1:
+            raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE, name)
 
 
 def _master(area: AuthorityArea) -> None:

@@ -105,6 +105,11 @@ def test_within(inner: str, outer: str, expected: bool) -> None:
         ("-5", "-5"),
         ("COM", "com"),
         ("JOHN@B.ORG", "b.org"),
+        ("X@Y@B.ORG", "b.org"),
+        ("@B.ORG", "b.org"),
+        ("NOC@EX", None),  # a mail address needs a dot in its domain
+        ("X@B.O1", None),
+        ("X@B.DE.", None),
         ("FOO BAR.A.COM", "foo bar.a.com"),
         ("555.FDDI.A.COM", "555.fddi.a.com"),
         ("ABBA.DE", "abba.de"),  # B18

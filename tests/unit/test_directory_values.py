@@ -122,8 +122,8 @@ def test_file_order_is_the_text_order_of_offset_and_file() -> None:
 
 def test_missing_base_lines_are_put_in_front() -> None:
     assert with_synthesized((("Name", "x"),), "a.com", "contact") == (
-        ("Class-Name", "contact"),
         ("Auth-Area", "a.com"),
+        ("Class-Name", "contact"),
         ("Name", "x"),
     )
     complete = (("Auth-Area", "wrong"), ("Class-Name", "user"))

@@ -15,7 +15,7 @@ from tests.unit.service_kit import FakeConnector, Talk, open_reader, settings
 
 PUNT = "rwhois://root.example.com:4321/auth-area=."
 TEN = [
-    *("network:Class-Name:network", "network:Auth-Area:10.0.0.0/8", "network:ID:N1.10.0.0.0/8"),
+    *("network:Auth-Area:10.0.0.0/8", "network:Class-Name:network", "network:ID:N1.10.0.0.0/8"),
     *("network:Network-Name:TEN", "network:IP-Network:10.0.0.0/8", ""),
 ]
 
