@@ -164,8 +164,9 @@ class AddressRange:
         """A CIDR block, or two addresses with a hyphen between them; None when it is neither."""
         if block := Network.from_text(text):
             return cls(block.family, block.start, block.last)
-        ends = [Network.from_text(part.strip()) for part in text.split("-")]
-        if len(ends) != 2 or ends[0] is None or ends[1] is None or "/" in text:
+        parts = [Network.from_text(part.strip()) for part in text.split("-")]
+        ends = [end for end in parts if end is not None]
+        if len(parts) != 2 or len(ends) != 2 or "/" in text:
             return None
         first, last = ends
         if first.family != last.family or first.start > last.start:
