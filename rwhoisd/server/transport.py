@@ -20,7 +20,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from rwhoisd.directory.access import AccessRules, Address, address_from_text
 from rwhoisd.directory.errors import ResponseCode
@@ -177,8 +177,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the peer in, or not; the banner goes out at once (W1)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are asyncio's in all but class.
+        self._transport = cast("asyncio.Transport", transport)
         hub, manners = self._hub, self._manners
         hub.connections.add(self)
         text = _peer_text(transport.get_extra_info("peername"))
@@ -192,10 +192,10 @@ class Connection(asyncio.Protocol):
         if self._row is None:
             hub.limits.count(Counter.TOO_MANY)
             refusal = self._session.refuse(ResponseCode.SERVICE_NOT_AVAILABLE, _TOO_MANY)
-            transport.write(manners.service.banner + refusal)
+            self._transport.write(manners.service.banner + refusal)
             self._close()
             return
-        transport.write(manners.service.banner)
+        self._transport.write(manners.service.banner)
         self._restart_idle()
 
     def data_received(self, data: bytes) -> None:

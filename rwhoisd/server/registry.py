@@ -1,0 +1,101 @@
+"""Registrations become durable: the store takes the change, the image follows before ``%ok``.
+
+The store is opened at the first registration or notice, so that a worker nobody writes to
+carries no database.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rwhoisd.directory.changes import StoredObject
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.image.catch_up import catch_up
+from rwhoisd.image.errors import ImageError
+from rwhoisd.service.ports import AreaChange
+
+if TYPE_CHECKING:  # the database library is large, and most workers never need it
+    from rwhoisd.store.store import Store
+
+logger = logging.getLogger(__name__)
+
+SOURCE: Final = "registration"
+
+
+class LazyStore:
+    """The store at a URL, opened when first asked for and shared by all who ask."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._store: Store | None = None
+        self._opening = asyncio.Lock()
+
+    async def get(self) -> "Store":
+        """The open store. Raises: StoreError."""
+        from rwhoisd.store.store import Store
+
+        async with self._opening:
+            if self._store is None:
+                self._store = await Store.open(self._url)
+            return self._store
+
+    async def close(self) -> None:
+        """Let go of the store; the next one who asks opens it again."""
+        async with self._opening:
+            if self._store is not None:
+                await self._store.close()
+                self._store = None
+
+
+@contextmanager
+def unavailable(what: str) -> Iterator[None]:
+    """A failing database becomes 501 for the peer and one line in the log (DESIGN §3)."""
+    from rwhoisd.store.errors import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        logger.error("%s failed: %s", what, error)
+        raise RwhoisError(ResponseCode.SERVICE_NOT_AVAILABLE) from None
+
+
+class StoreRegistry:
+    """The registry port over the store of this node and the image that it serves."""
+
+    def __init__(self, store: LazyStore, image_path: Path) -> None:
+        self._store = store
+        self._image_path = image_path
+
+    async def find(self, object_id: str) -> Sequence[StoredObject]:
+        """Objects of all areas with this ID. Raises: RwhoisError 501."""
+        with unavailable("a registration"):
+            return await (await self._store.get()).find_objects(object_id=object_id)
+
+    @asynccontextmanager
+    async def change(self, area: str, *, author: str) -> AsyncIterator[AreaChange]:
+        """A change of an area; when it ends it is durable, and queries see it.
+
+        Raises: RwhoisError 501, when the database does not take it: nothing has happened then.
+        """
+        with unavailable(f"a registration in {area}"):
+            store = await self._store.get()
+            async with store.change(area, author=author, source=SOURCE) as change:
+                yield change
+        await self._publish(store)
+
+    async def _publish(self, store: "Store") -> None:
+        """Bring the image up to the store. A change that is durable is never called failed.
+
+        Should it not work now, the next change or the next start brings the image up.
+        """
+        try:
+            with unavailable("bringing the image up to a registration"):
+                async with store.snapshot() as source:
+                    await catch_up(source, self._image_path)
+        except (ImageError, OSError) as error:
+            logger.error("the image at %s is behind the store: %s", self._image_path, error)
+        except RwhoisError:
+            logger.error("the image at %s is behind the store", self._image_path)
