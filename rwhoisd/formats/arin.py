@@ -15,7 +15,7 @@ from rwhoisd.formats.arin_areas import Entry, read_area, read_area_file
 from rwhoisd.formats.arin_config import ArinSettings, XDirective, read_settings
 from rwhoisd.formats.arin_data import SOURCE, ObjectFiles, class_data
 from rwhoisd.formats.arin_text import Reading, read_bytes
-from rwhoisd.formats.arin_write import InstallationWriter, write_installation
+from rwhoisd.formats.arin_write import CONF, InstallationWriter, write_installation
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.formats.records import is_utf8
 
@@ -44,6 +44,11 @@ class Installation:
         yield from self.findings
         for data in self.areas:
             yield from data.objects.findings()
+
+
+def conf_of(path: Path) -> Path:
+    """The main configuration file that a path stands for: itself, or the one in the folder."""
+    return path / CONF if path.is_dir() else path
 
 
 def read_installation(conf_path: Path | str) -> Installation:
@@ -113,6 +118,7 @@ __all__ = [
     "Installation",
     "InstallationWriter",
     "XDirective",
+    "conf_of",
     "fingerprint",
     "read_installation",
     "write_installation",

@@ -5,7 +5,6 @@ from such files keep their place (octet and file number) where it is free, becau
 answers with equal keys depends on it (``file_order``).
 """
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any, Final, Self
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.format import Flavour
-from rwhoisd.directory.names import Network
 from rwhoisd.directory.objects import Object, file_place
 from rwhoisd.directory.schema import AttributeDef, ClassDef
 from rwhoisd.directory.validate import ObjectRules
@@ -22,6 +20,7 @@ from rwhoisd.formats.arin_areas import FLAGS, SOA_TAGS
 from rwhoisd.formats.arin_config import TAGS, ArinSettings
 from rwhoisd.formats.arin_data import FILE_LIST
 from rwhoisd.formats.findings import Finding, failed
+from rwhoisd.formats.newfolder import NewFolder, area_folder
 from rwhoisd.formats.records import CONFIG_OCTETS, LINE_OCTETS, clean, is_separator
 
 CONF: Final = "rwhoisd.conf"
@@ -51,21 +50,14 @@ class InstallationWriter:
 
     def __init__(self, target: Path, settings: ArinSettings | None = None) -> None:
         self.findings: list[Finding] = []
-        self._target = target
-        self._root = target.with_name(target.name + ".partial")
+        self._tree = NewFolder(target)
+        self._root = self._tree.path
         self._settings = settings or ArinSettings(target)
         self._entries: list[list[tuple[str, str]]] = []
-        self._folders: set[str] = set()
         self._area: _AreaWriter | None = None
 
     def __enter__(self) -> Self:
-        if self._target.exists() and (not self._target.is_dir() or any(self._target.iterdir())):
-            raise failed(self._target, 0, "is there already; name a new or an empty folder")
-        try:
-            shutil.rmtree(self._root, ignore_errors=True)
-            self._root.mkdir(parents=True)
-        except OSError as error:
-            raise failed(self._root, 0, f"cannot be made: {error.strerror}") from error
+        self._tree.begin()
         return self
 
     def __exit__(
@@ -78,18 +70,15 @@ class InstallationWriter:
             self._end_area()
             if kind is None:
                 self._write_configuration()
-                if self._target.exists():
-                    self._target.rmdir()
-                self._root.rename(self._target)
         except OSError as error:
-            raise failed(self._target, 0, f"cannot be written: {error.strerror}") from error
-        finally:
-            shutil.rmtree(self._root, ignore_errors=True)
+            self._tree.end(keep=False)
+            raise failed(self._root, 0, f"cannot be written: {error.strerror}") from error
+        self._tree.end(keep=kind is None)
 
     def begin(self, area: AuthorityArea) -> None:
         """Begin an area; objects added from now on are its own."""
         self._end_area()
-        self._area = _AreaWriter(self._root, self._folder(area), area, self.findings)
+        self._area = _AreaWriter(self._root, area_folder(area.name), area, self.findings)
         self._entries.append(self._area.write_definition())
 
     def add(self, obj: Object) -> None:
@@ -101,16 +90,6 @@ class InstallationWriter:
         if self._area is not None:
             self._area.close()
             self._area = None
-
-    def _folder(self, area: AuthorityArea) -> str:
-        text = area.name.id_suffix.replace("/", "-").replace(":", "-")
-        name = base = f"net-{text}" if isinstance(area.name.place, Network) else text
-        number = 1
-        while name.lower() in self._folders:
-            number += 1
-            name = f"{base}_{number}"
-        self._folders.add(name.lower())
-        return name
 
     def _write_configuration(self) -> None:
         settings = self._settings

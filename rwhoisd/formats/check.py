@@ -348,7 +348,7 @@ def check_objects(
 
 def check_path(path: Path) -> Iterator[Finding]:
     """Findings on an ARIN installation (``rwhoisd.conf`` or its folder) or on zone folders."""
-    conf = path / "rwhoisd.conf" if path.is_dir() else path
+    conf = arin.conf_of(path)
     if conf.is_file() and not (path / zone.ZONE_FILE).is_file():
         yield from _check_installation(conf)
     elif path.is_dir():

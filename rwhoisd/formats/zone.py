@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from types import TracebackType
+from typing import Annotated, Final, Self, TextIO
 
 from pydantic import Field, field_validator
 
@@ -34,6 +35,7 @@ from rwhoisd.formats.classes import (
     toml_text,
 )
 from rwhoisd.formats.findings import Finding, FormatError, failed
+from rwhoisd.formats.newfolder import NewFolder, area_folder
 from rwhoisd.formats.toml import Strict, read_toml
 
 SOURCE: Final = "zone"
@@ -330,3 +332,60 @@ def object_text(obj: Object) -> str:
     """An object as a block of a zone file."""
     lines = with_synthesized(obj.lines, obj.area, obj.class_name)
     return "".join(f"{name}: {value}\n" for name, value in lines)
+
+
+class ZoneWriter:
+    """Writes zone folders below a new folder, which takes its name when all is written."""
+
+    def __init__(self, target: Path) -> None:
+        self.findings: list[Finding] = []
+        self._tree = NewFolder(target)
+        self._area: AuthorityArea | None = None
+        self._file: tuple[str, TextIO] | None = None
+
+    def __enter__(self) -> Self:
+        self._tree.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+        self._tree.end(keep=kind is None)
+
+    def begin(self, area: AuthorityArea) -> None:
+        """Begin a zone; a slave area is written, too, but loads as one of our own."""
+        self._close()
+        self._area = area
+        path = self._folder(area)
+        path.mkdir()
+        (path / ZONE_FILE).write_text(zone_toml(area), encoding="utf-8")
+        if area.role == "slave":
+            message = f"area {area.name} is a slave's; as a zone folder it becomes a master's"
+            self.findings.append(Finding(path.name, 0, message))
+
+    def _folder(self, area: AuthorityArea) -> Path:
+        return self._tree.path / area_folder(area.name)
+
+    def add(self, obj: Object) -> None:
+        """Write an object of the zone that was begun last."""
+        assert self._area is not None
+        if self._file is None or self._file[0] != obj.class_name:
+            self._close()
+            path = self._folder(self._area) / f"{obj.class_name}.txt"
+            charset = self._area.charset
+            self._file = (obj.class_name, path.open("a", encoding=charset, newline="\n"))
+        class_def = self._area.schema.class_def(obj.class_name)
+        for name, _ in obj.lines:
+            if class_def is None or class_def.attribute(name) is None:
+                message = f"{obj.id}: attribute {name} is unknown; remove it before loading"
+                self.findings.append(Finding(f"{obj.class_name}.txt", 0, message))
+        self._file[1].write(object_text(obj) + "\n")
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file[1].close()
+            self._file = None

@@ -1,0 +1,55 @@
+"""``rwhois-admin``: thin verbs over functions of the layers below."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from rwhoisd.admin import db, image, loading, objects
+
+app = typer.Typer(
+    name="rwhois-admin",
+    help="Look after the directory: load and check data, take over an ARIN installation, look at"
+    " what is stored. Exit status: 0 done, 1 refused or something found, 2 misused.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+# Verb → function and example; the help of each ends with its example.
+_VERBS = (
+    ("init", loading.init, "init /etc/rwhoisd --area example.net --area 192.0.2.0/24"),
+    ("load", loading.load, "load --dry-run zones/example.net"),
+    ("check", loading.check, "check zones"),
+    ("import", loading.import_, "import arin /home/rwhoisd/rwhoisd.conf --dry-run"),
+    ("export", loading.export, "export arin /tmp/tree --area 192.0.2.0/24"),
+    ("show", objects.show, "show 192.0.2.0/24 network"),
+    ("find", objects.find, "find 192.0.2.77"),
+    ("soa", objects.soa, "soa example.net"),
+    ("journal", objects.journal, "journal example.net --after 20260101"),
+    ("status", objects.status, "status --json"),
+)
+for _name, _verb, _example in _VERBS:
+    app.command(_name, epilog=f"Example: rwhois-admin {_example}")(_verb)
+app.add_typer(image.app, name="image")
+app.add_typer(db.app, name="db")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rwhois-admin {version('rwhoisd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options before the verb."""
+
+
+def main() -> None:
+    """The ``rwhois-admin`` command."""
+    app()

@@ -1,0 +1,391 @@
+"""Verbs that look at what is stored: show, find, soa, journal, status."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from rwhoisd.admin import common
+from rwhoisd.admin.common import (
+    DONE,
+    REFUSED,
+    ConfigOption,
+    Failure,
+    ImageOption,
+    JsonOption,
+    StateOption,
+    StoreOption,
+    Target,
+)
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.changes import Change, StoredObject
+from rwhoisd.directory.dialect import RFC
+from rwhoisd.directory.errors import RwhoisError
+from rwhoisd.directory.names import AddressRange, Network
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.render import schema_record
+from rwhoisd.directory.soa import Soa, TimeStamp
+from rwhoisd.formats.plan import diff
+from rwhoisd.image.errors import ImageError
+from rwhoisd.image.info import ImageInfo, info
+from rwhoisd.store import Store
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="An authority area, or the ID of an object.")],
+    class_name: Annotated[
+        str | None, typer.Argument(metavar="[CLASS]", help="A class of the area.")
+    ] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show an area, a class of it, or an object with everything that is kept of it."""
+
+    async def work() -> int:
+        async with common.target(config, state, store, None).open() as opened:
+            area = await _area(opened, name)
+            if area is not None and class_name is not None:
+                _show_class(area, class_name, json=json)
+            elif area is not None:
+                await _show_area(opened, area, json=json)
+            elif not await _show_objects(opened, name, json=json):
+                raise Failure(f"{name}: no area has this name, no object this ID")
+        return DONE
+
+    common.run(work)
+
+
+async def _area(store: Store, name: str) -> AuthorityArea | None:
+    try:
+        return await store.area(name)
+    except RwhoisError:  # what is no area name may be an ID
+        return None
+
+
+def _show_class(area: AuthorityArea, name: str, *, json: bool) -> None:
+    class_def = area.schema.class_def(name)
+    if class_def is None:
+        known = ", ".join(c.name for c in area.schema.classes)
+        raise Failure(f"{area.name} has no class {name}; it has {known}")
+    if json:
+        common.as_json(class_def)
+        return
+    for attribute in class_def.attributes:
+        for line in schema_record(class_def.name, attribute, RFC)[:-1]:
+            typer.echo(line.removeprefix("%schema "))
+        typer.echo(f"{class_def.name}:index:{attribute.index.value}")
+        typer.echo(f"{class_def.name}:aliases:{' '.join(attribute.aliases)}\n")
+
+
+async def _show_area(store: Store, area: AuthorityArea, *, json: bool) -> None:
+    counts = [c for c in await store.counts() if c.area == area.name.text]
+    slaves = await store.slaves(area.name.text)
+    facts = {
+        "name": area.name.text,
+        "role": area.role,
+        "charset": area.charset,
+        "soa": _soa_facts(area.soa),
+        "guardians": list(area.guardians),
+        "masters": [str(m) for m in area.masters],
+        "slaves": [str(s) for s in slaves],
+        "classes": [c.name for c in area.schema.classes],
+        "objects": {f"{c.class_name} from {c.source}": c.objects for c in counts},
+    }
+    if json:
+        common.as_json(facts)
+        return
+    for name, value in facts.items():
+        typer.echo(f"{name}: {_in_words(value)}")
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"\n  {k}: {v}" for k, v in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _soa_facts(soa: Soa | None) -> dict[str, Any] | None:
+    return {k.replace("_", "-"): v for k, v in asdict(soa).items()} if soa else None
+
+
+async def _show_objects(store: Store, object_id: str, *, json: bool) -> bool:
+    found = await store.find_objects(object_id=object_id)
+    if json:
+        common.as_json([object_row(stored) for stored in found])
+    else:
+        for stored in found:
+            _tell_object(stored)
+    return bool(found)
+
+
+def object_row(stored: StoredObject) -> dict[str, Any]:
+    """A stored object as JSON shows it."""
+    obj = stored.object
+    return {
+        "area": obj.area,
+        "class": obj.class_name,
+        "id": obj.id,
+        "source": obj.source,
+        "row": stored.row,
+        "position": stored.position,
+        "indexed": obj.indexed,
+        "lines": [list(line) for line in obj.lines],
+    }
+
+
+def _tell_object(stored: StoredObject) -> None:
+    obj = stored.object
+    found = "" if obj.indexed else ", found by no query"
+    typer.echo(f"# {obj.class_name} of {obj.area}, from {obj.source}{found}")
+    for name, value in obj.lines:
+        typer.echo(f"{name}: {value}")
+    typer.echo()
+
+
+def find(
+    text: Annotated[str, typer.Argument(help="An address, a network, an ID, or part of a value.")],
+    area: Annotated[str | None, typer.Option(help="Only in this area.")] = None,
+    class_name: Annotated[str | None, typer.Option("--class", help="Only this class.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
+    below: Annotated[
+        bool, typer.Option("--below", help="Networks within, not those around.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Objects shown at most.")] = 100,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find stored objects, hidden and private ones as well."""
+
+    async def work() -> int:
+        async with common.target(config, state, store, None).open() as opened:
+            found = [
+                stored
+                async for stored in _matches(opened, text, area, below=below, limit=limit)
+                if class_name in (None, stored.object.class_name)
+                and source in (None, stored.object.source)
+            ][:limit]
+        if json:
+            common.as_json([object_row(stored) for stored in found])
+        else:
+            for stored in found:
+                _tell_object(stored)
+        return DONE if found else REFUSED
+
+    common.run(work)
+
+
+async def _matches(
+    store: Store, text: str, area: str | None, *, below: bool, limit: int
+) -> AsyncIterator[StoredObject]:
+    span = Network.from_text(text) or AddressRange.from_text(text)
+    if span is not None:
+        look = store.networks_within if below else store.networks_around
+        for row in dict.fromkeys(entry.row for entry in await look(area, span)):
+            for stored in await store.find_objects(row=row):
+                yield stored
+        return
+    by_id = await store.find_objects(area, object_id=text, limit=limit)
+    for stored in by_id:
+        yield stored
+    if not by_id:
+        async for stored in _holding(store, text.lower(), area):
+            yield stored
+
+
+async def _holding(store: Store, text: str, area: str | None) -> AsyncIterator[StoredObject]:
+    async with store.snapshot() as source:
+        for one in await source.areas():
+            if area is not None and one.name.key != area.lower():
+                continue
+            async for batch in source.objects(one.name.text):
+                for stored in batch:
+                    if any(text in value.lower() for _, value in stored.object.lines):
+                        yield stored
+
+
+def soa(
+    areas: Annotated[
+        list[str] | None, typer.Argument(help="Areas; all when none is named.")
+    ] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show start of authority and serial of areas."""
+
+    async def work() -> int:
+        async with common.target(config, state, store, None).open() as opened:
+            found = _chosen(await opened.areas(), areas or [])
+            serials = await opened.serials()
+        rows = [
+            {
+                "area": area.name.text,
+                "role": area.role,
+                "last-change": serials[area.name.text].text,
+                **(_soa_facts(area.soa) or {}),
+            }
+            for area in found
+        ]
+        if json:
+            common.as_json(rows)
+            return DONE
+        for row in rows:
+            for name, value in row.items():
+                typer.echo(f"{name}: {value}")
+            typer.echo()
+        return DONE
+
+    common.run(work)
+
+
+def _chosen(areas: Sequence[AuthorityArea], names: Sequence[str]) -> list[AuthorityArea]:
+    by_name = {area.name.key: area for area in areas}
+    unknown = [name for name in names if name.lower() not in by_name]
+    if unknown:
+        known = ", ".join(area.name.text for area in areas) or "no areas at all"
+        raise Failure(f"{unknown[0]}: no such area; there are {known}")
+    return [by_name[name.lower()] for name in names] or list(areas)
+
+
+def journal(
+    area: Annotated[str | None, typer.Argument(help="Only this area.")] = None,
+    object_id: Annotated[
+        str | None, typer.Option("--id", help="The whole history of an object.")
+    ] = None,
+    after: Annotated[str | None, typer.Option(help="Only later than this serial.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Entries shown at most, the newest.")] = 50,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what was changed, when and by whom, the newest first."""
+    start = TimeStamp.padded(after) if after else None
+    if after and start is None:
+        common.misuse(f"--after {after}: a serial has 8 to 17 digits, such as 20260131")
+
+    async def work() -> int:
+        async with common.target(config, state, store, None).open() as opened:
+            entries = await opened.journal(
+                area, start, limit, object_id=object_id, newest_first=True
+            )
+        if json:
+            common.as_json([_entry_row(entry) for entry in entries])
+            return DONE
+        for entry in entries:
+            _tell_entry(entry)
+        return DONE
+
+    common.run(work)
+
+
+def _entry_row(entry: Change) -> dict[str, Any]:
+    def lines(obj: Object | None) -> list[list[str]] | None:
+        return [list(line) for line in obj.lines] if obj else None
+
+    return {
+        "serial": entry.serial.text,
+        "area": entry.area,
+        "operation": entry.operation.value,
+        "author": entry.author,
+        "source": entry.source,
+        "before": lines(entry.before),
+        "after": lines(entry.after),
+    }
+
+
+def _tell_entry(entry: Change) -> None:
+    what = "definition"
+    change = None
+    if entry.before or entry.after:
+        change = diff(entry.operation.value, entry.before, entry.after)
+        what = f"{change.class_name} {change.name}"
+    who = f"{entry.author} ({entry.source})"
+    typer.echo(f"{entry.serial.text} {entry.area} {entry.operation.value} {what} by {who}")
+    if change is not None and entry.operation.value == "modify":
+        for line in change.minus:
+            typer.echo(f"  - {line}")
+        for line in change.plus:
+            typer.echo(f"  + {line}")
+
+
+def status(
+    config: ConfigOption = None,
+    state: StateOption = None,
+    store: StoreOption = None,
+    image: ImageOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show areas, objects by source, and whether the image is up to date."""
+
+    async def work() -> int:
+        target = common.target(config, state, store, image)
+        async with target.open() as opened:
+            facts = await _status(opened, target)
+        if json:
+            common.as_json(facts)
+        else:
+            _tell_status(facts)
+        return DONE
+
+    common.run(work)
+
+
+async def _status(store: Store, target: Target) -> dict[str, Any]:
+    serials = {name: serial.text for name, serial in (await store.serials()).items()}
+    counts = await store.counts()
+    areas = []
+    for area in await store.areas():
+        mine = [c for c in counts if c.area == area.name.text]
+        ordered = sorted(mine, key=lambda c: c.source)
+        by_source = groupby(ordered, key=lambda c: c.source)
+        areas.append(
+            {
+                "area": area.name.text,
+                "role": area.role,
+                "serial": serials[area.name.text],
+                "objects": sum(c.objects for c in mine),
+                "sources": {s: sum(c.objects for c in some) for s, some in by_source},
+            }
+        )
+    image = image_info(target)
+    return {
+        "store": store.place,
+        "revision": await store.revision(),
+        "areas": areas,
+        "image": image,
+        "image_current": image is not None and dict(image.serials) == serials,
+    }
+
+
+def image_info(target: Target) -> ImageInfo | None:
+    """Figures of the image, None when there is no good one."""
+    try:
+        return info(target.image)
+    except ImageError:
+        return None
+
+
+def _tell_status(facts: dict[str, Any]) -> None:
+    typer.echo(f"store: {facts['store']}, schema {facts['revision']}")
+    table = Table("area", "role", "objects", "sources", "last change", box=None, pad_edge=False)
+    for row in facts["areas"]:
+        sources = ", ".join(f"{count} {name}" for name, count in row["sources"].items())
+        table.add_row(row["area"], row["role"], str(row["objects"]), sources, row["serial"])
+    common.console().print(table)
+    image = facts["image"]
+    if image is None:
+        typer.echo("image: none that can be served; make one with: rwhois-admin image build")
+        return
+    current = "up to date" if facts["image_current"] else "behind the store"
+    typer.echo(f"image: generation {image.generation}, {image.objects} objects, {current}")
