@@ -24,7 +24,7 @@ def encode_lines(lines: Sequence[Line]) -> bytes:
     Raises: RwhoisError 321, for what would not come back as it was: a line end in a value, a
     colon in a name, or a lone surrogate.
     """
-    text = "".join([f"{name}:{value}\n" for name, value in lines])
+    text = "\n".join(map(":".join, lines)) + "\n" if lines else ""
     if text.count("\n") != len(lines) or "\r" in text:
         raise _unwritable(lines, "a line end; split the value into lines of its own")
     for name, _ in lines:
@@ -50,7 +50,7 @@ def _unwritable(lines: Sequence[Line], what: str) -> RwhoisError:
 def decode_lines(body: bytes) -> tuple[Line, ...]:
     """The lines of a body, exactly as they were encoded."""
     parts = [line.partition(":") for line in body.decode().split("\n")]
-    parts.pop()  # after the last line end
+    parts.pop()  # what is behind the last line end
     return tuple([(name, value) for name, _, value in parts])
 
 

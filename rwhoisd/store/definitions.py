@@ -170,7 +170,7 @@ async def _write_schema(connection: AsyncConnection, area_id: int, schema: Schem
     await connection.execute(insert(object_class), rows)
     query = select(object_class.c.name_key, object_class.c.class_id)
     numbers = await connection.execute(query.where(object_class.c.area_id == area_id))
-    class_ids: dict[str, int] = dict(numbers.tuples().all())
+    class_ids: dict[str, int] = dict(numbers.all())
     attributes = [
         _attribute_row(class_ids[c.name.lower()], ordinal, a)
         for c in schema.classes

@@ -227,7 +227,7 @@ class Store:
         """Area name → serial of its last change; cheap, for those who poll."""
         async with self._reading() as connection:
             rows = await connection.execute(select(authority_area.c.name, authority_area.c.serial))
-            return dict(rows.tuples().all())
+            return dict(rows.all())
 
     async def find_objects(
         self,
@@ -331,7 +331,7 @@ class Store:
     async def settings(self) -> Mapping[str, str]:
         """All settings that are kept in the store."""
         async with self._reading() as connection:
-            return dict((await connection.execute(select(setting))).tuples().all())
+            return dict((await connection.execute(select(setting))).all())
 
     async def set_setting(self, name: str, value: str | None) -> None:
         """Keep a setting, or forget it with None."""

@@ -94,6 +94,9 @@ def _journal() -> None:
     )
     op.create_index("ix_journal_id_key", "journal", ["id_key"])
     op.create_index("ix_journal_row_id", "journal", ["row_id"])
+
+
+def _notice() -> None:
     op.create_table(
         "notice",
         sa.Column("notice_id", _key(), nullable=False),
@@ -103,13 +106,21 @@ def _journal() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("notice_id", name="pk_notice"),
         sqlite_autoincrement=True,
+        **_MYSQL,
     )
+
+
+def _setting() -> None:
     op.create_table(
         "setting",
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_setting"),
+        **_MYSQL,
     )
+
+
+def _object() -> None:
     op.create_table(
         "object",
         sa.Column("row_id", _key(), autoincrement=False, nullable=False),
@@ -136,9 +147,13 @@ def _journal() -> None:
             "key_copy",
             name="uq_object_area_id_class_key_key_digest_key_copy",
         ),
+        **_MYSQL,
     )
     op.create_index("ix_object_id_key", "object", ["id_key"])
     op.create_index("ix_object_place", "object", ["area_id", "class_key", "position", "row_id"])
+
+
+def _object_class() -> None:
     op.create_table(
         "object_class",
         sa.Column("class_id", sa.Integer(), nullable=False),
@@ -158,7 +173,11 @@ def _journal() -> None:
         ),
         sa.PrimaryKeyConstraint("class_id", name="pk_object_class"),
         sa.UniqueConstraint("area_id", "name_key", name="uq_object_class_area_id_name_key"),
+        **_MYSQL,
     )
+
+
+def _slave() -> None:
     op.create_table(
         "slave",
         sa.Column("area_id", sa.Integer(), nullable=False),
@@ -170,7 +189,11 @@ def _journal() -> None:
             ["area_id"], ["authority_area.area_id"], name="fk_slave_area_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("area_id", "host", "port", name="pk_slave"),
+        **_MYSQL,
     )
+
+
+def _attribute() -> None:
     op.create_table(
         "attribute",
         sa.Column("class_id", sa.Integer(), nullable=False),
@@ -194,7 +217,11 @@ def _journal() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("class_id", "ordinal", name="pk_attribute"),
+        **_MYSQL,
     )
+
+
+def _network() -> None:
     op.create_table(
         "network",
         sa.Column("row_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -209,8 +236,12 @@ def _journal() -> None:
         ),
         sa.PrimaryKeyConstraint("row_id", "ordinal", name="pk_network"),
         sqlite_with_rowid=False,
+        **_MYSQL,
     )
     op.create_index("ix_network_span", "network", ["family", "first_address", "last_address"])
+
+
+def _reference() -> None:
     op.create_table(
         "reference",
         sa.Column("row_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -223,6 +254,7 @@ def _journal() -> None:
         ),
         sa.PrimaryKeyConstraint("row_id", "ordinal", name="pk_reference"),
         sqlite_with_rowid=False,
+        **_MYSQL,
     )
     op.create_index("ix_reference_target_key", "reference", ["target_key"])
 
@@ -230,6 +262,14 @@ def _journal() -> None:
 _TABLES = {
     "authority_area": _authority_area,
     "journal": _journal,
+    "notice": _notice,
+    "setting": _setting,
+    "object": _object,
+    "object_class": _object_class,
+    "slave": _slave,
+    "attribute": _attribute,
+    "network": _network,
+    "reference": _reference,
 }
 
 
