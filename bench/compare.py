@@ -59,6 +59,8 @@ def main(
     if found:
         console.print(_table(found))
     console.print(f"{compared} ratios compared, {len(found)} worse by over {tolerance:g} %")
+    if gone := len(before.keys() - after.keys()):
+        console.print(f"{gone} ratios of the old run were not measured in the new one")
     raise typer.Exit(1 if found else 0)
 
 

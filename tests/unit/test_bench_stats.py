@@ -156,6 +156,18 @@ def test_compare_command(
     assert code == status, output
 
 
+def test_compare_says_what_was_not_measured_again(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    run = _run(9.0)
+    record.write(old, run)
+    record.write(new, run | {"ratios": run["ratios"][:-2]})
+    app = Typer()
+    app.command()(compare.main)
+    result = CliRunner().invoke(app, [str(old), str(new)])
+    assert result.exit_code == 0
+    assert "2 ratios of the old run were not measured" in " ".join(result.output.split())
+
+
 def test_compare_names_what_got_worse(tmp_path: Path) -> None:
     _, output = _compare(tmp_path, 9.0, 12.0)
     text = " ".join(output.split())
