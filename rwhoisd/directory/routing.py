@@ -7,12 +7,14 @@ among referred areas (B17, R2.5.1-12), every branch on its own (B40), and each r
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from rwhoisd.directory.names import (
+    ADDRESS_BITS,
     AreaName,
     HierarchicalName,
+    Network,
     hierarchical_value,
-    specificity,
 )
 
 # Link referrals of one area for a name: the lines of the most specific Referred-Auth-Area at or
@@ -20,15 +22,42 @@ from rwhoisd.directory.names import (
 LinkLookup = Callable[[int, HierarchicalName], Sequence[str]]
 
 
-def deciding_area(name: HierarchicalName, areas: Sequence[AreaName]) -> int | None:
-    """Number of the most specific area that covers ``name``; None when none does (N10)."""
-    covering = [i for i, area in enumerate(areas) if area.covers(name)]
-    return max(covering, key=lambda i: specificity(areas[i].place), default=None)
+class AreaTree:
+    """The areas of a server by place, so that the one that covers a name is found at once."""
+
+    def __init__(self, areas: Iterable[AreaName]) -> None:
+        """``areas`` by number; of two with one name the first counts."""
+        networks: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
+        self._domains: Final[dict[tuple[str, ...], int]] = {}
+        for number, area in enumerate(areas):
+            place = area.place
+            if isinstance(place, Network):
+                shift = ADDRESS_BITS[place.family] - place.length
+                starts = networks[place.family].setdefault(shift, {})
+                starts.setdefault(place.start >> shift, number)
+            else:
+                self._domains.setdefault(place.labels, number)
+        # family → (bits to drop, leading bits → number), longest prefixes first
+        self._networks: Final = {f: sorted(rows.items()) for f, rows in networks.items()}
+
+    def deciding(self, name: HierarchicalName) -> int | None:
+        """Number of the most specific area that covers ``name``; None when none does (N10).
+
+        A block counts by its first address, as in ``AreaName.covers``.
+        """
+        if isinstance(name, Network):
+            for shift, starts in self._networks[name.family]:
+                if (number := starts.get(name.start >> shift)) is not None:
+                    return number
+            return None
+        labels = name.labels
+        for i in range(len(labels) + 1):
+            if (number := self._domains.get(labels[i:])) is not None:
+                return number
+        return None
 
 
-def refer(
-    value: str, areas: Sequence[AreaName], links: LinkLookup, punts: Sequence[str]
-) -> Sequence[str]:
+def refer(value: str, areas: AreaTree, links: LinkLookup, punts: Sequence[str]) -> Sequence[str]:
     """Referral texts for one search value, in order; empty when it leads nowhere.
 
     A value without place in a hierarchy is skipped (R2.5.1-2). Within our areas it is a link
@@ -37,13 +66,13 @@ def refer(
     name = hierarchical_value(value)
     if name is None:
         return ()
-    area = deciding_area(name, areas)
+    area = areas.deciding(name)
     return punts if area is None else links(area, name)
 
 
 def route(
     branches: Iterable[Iterable[str]],
-    areas: Sequence[AreaName],
+    areas: AreaTree,
     links: LinkLookup,
     punts: Sequence[str],
 ) -> list[str]:
@@ -61,4 +90,4 @@ def route(
     return list(found)
 
 
-__all__ = ["LinkLookup", "deciding_area", "refer", "route"]
+__all__ = ["AreaTree", "LinkLookup", "refer", "route"]

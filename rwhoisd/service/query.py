@@ -9,7 +9,7 @@ from rwhoisd.image.search import Hits, search
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.session import Peer
 from rwhoisd.query.parser import parse
-from rwhoisd.service.referrals import punt_texts, referrals
+from rwhoisd.service.referrals import Referrals
 from rwhoisd.service.settings import ServiceSettings
 
 
@@ -27,7 +27,7 @@ class QueryAnswerer:
     def __init__(self, settings: ServiceSettings) -> None:
         self._dialect = settings.dialect
         self._allowed = settings.allowed
-        self._punts = punt_texts(settings.punts)
+        self._referrals = Referrals(settings.punts)
         self._skip_referrals = settings.skip_referrals
         self._eol = settings.dialect.eol.decode("ascii")
 
@@ -35,7 +35,7 @@ class QueryAnswerer:
         """Objects and referrals for ``line``. Raises: RwhoisError 350, 351, 320, 341."""
         query = parse(line, image.names, self._dialect, self._allowed)
         hits = search(image, query, peer.limit)
-        texts = () if self._skip_referrals else referrals(image, query, self._punts)
+        texts = () if self._skip_referrals else self._referrals.texts(image, query)
         return Found(image.public(hits.records), hits, texts)
 
     def reply(self, found: Found) -> Reply:

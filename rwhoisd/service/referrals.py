@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rwhoisd.directory.names import AreaName, HierarchicalName
+from rwhoisd.directory.names import HierarchicalName
 from rwhoisd.directory.referral import punt_text
-from rwhoisd.directory.routing import route
+from rwhoisd.directory.routing import AreaTree, route
 from rwhoisd.image.reader import Image
 from rwhoisd.query.ast import Query
 
@@ -16,20 +16,27 @@ def punt_texts(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(octets(text, "utf-8") for text in texts if text)
 
 
-def referrals(image: Image, query: Query, punts: Sequence[str]) -> list[str]:
-    """Texts of all ``%referral`` lines for ``query``, each once, one character an octet."""
-    values = ((term.value for term in branch) for branch in query.branches)
-    return route(values, area_names(image), _Links(image), punts)
+class Referrals:
+    """Gives the ``%referral`` lines of queries; remembers the areas of the newest image."""
+
+    def __init__(self, punts: Sequence[str]) -> None:
+        """``punts``: the punt list as it is configured."""
+        self._punts = punt_texts(punts)
+        self._version: tuple[int, int] | None = None
+        self._tree = AreaTree(())
+
+    def texts(self, image: Image, query: Query) -> list[str]:
+        """Texts of all ``%referral`` lines, each once, one character an octet."""
+        if image.version != self._version:
+            self._tree = AreaTree(area.name for area in image.areas)
+            self._version = image.version
+        values = ((term.value for term in branch) for branch in query.branches)
+        return route(values, self._tree, _Links(image), self._punts)
 
 
 def octets(text: str, charset: str) -> str:
     """``text`` with one character for each octet it has on the wire."""
     return text if text.isascii() else text.encode(charset, "replace").decode("latin-1")
-
-
-def area_names(image: Image) -> tuple[AreaName, ...]:
-    """Names of the areas by number."""
-    return tuple(area.name for area in image.areas)
 
 
 @dataclass(frozen=True, slots=True)

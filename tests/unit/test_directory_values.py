@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.dialect import ARIN, RFC
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import guardian_ids, is_guarded, may_see_and_change
-from rwhoisd.directory.names import AreaName, HierarchicalName
+from rwhoisd.directory.names import AreaName, HierarchicalName, specificity
 from rwhoisd.directory.objects import Object, file_order, late_order, with_synthesized
 from rwhoisd.directory.referral import Referral, link_text, punt_text
 from rwhoisd.directory.render import (
@@ -19,7 +21,7 @@ from rwhoisd.directory.render import (
     soa_record,
     transfer_record,
 )
-from rwhoisd.directory.routing import route
+from rwhoisd.directory.routing import AreaTree, route
 from rwhoisd.directory.schema import (
     AttributeDef,
     AttributeType,
@@ -218,11 +220,11 @@ def links(area: int, name: HierarchicalName) -> Sequence[str]:
     ],
 )
 def test_routing(branches: list[list[str]], expected: list[str]) -> None:
-    assert route(branches, AREAS, links, PUNTS) == expected
+    assert route(branches, AreaTree(AREAS), links, PUNTS) == expected
 
 
 def test_covered_without_link_is_no_punt() -> None:
-    assert route([["X.COM"]], AREAS, lambda _area, _name: (), PUNTS) == []  # R2.5.1-5
+    assert route([["X.COM"]], AreaTree(AREAS), lambda _area, _name: (), PUNTS) == []  # R2.5.1-5
 
 
 # --- guardians and visibility ---------------------------------------------------------------
@@ -309,3 +311,18 @@ def test_soa_lines() -> None:
     assert "%soa tech-contact:h@a.com" in soa_record(area, RFC)
     assert len(soa_record(area, ARIN)) == 9
     assert soa_record(AuthorityArea(AREA.name, None), RFC) == []
+
+
+PLACES = [
+    *(".", "com", "a.com", "b.a.com", "xa.com", "0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16"),
+    *("10.1.2.3/32", "0::/0", "2001:db8::/32", "2001:db8:1::/48"),
+]
+
+
+@given(names=st.lists(st.sampled_from(PLACES), max_size=8), wanted=st.sampled_from(PLACES))
+def test_the_most_specific_area_decides(names: list[str], wanted: str) -> None:
+    areas = [AreaName.from_text(name) for name in names]
+    name = AreaName.from_text(wanted).place
+    covering = [i for i, area in enumerate(areas) if area.covers(name)]
+    expected = max(covering, key=lambda i: specificity(areas[i].place), default=None)
+    assert AreaTree(areas).deciding(name) == expected
