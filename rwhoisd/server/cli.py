@@ -19,6 +19,7 @@ from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.arin_config import read_settings
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.server.supervisor import complain
+from rwhoisd.server.worker import Ready
 
 app = typer.Typer(
     name="rwhoisd",
@@ -125,7 +126,7 @@ def run(read: Callable[[], Config]) -> int:
         prepare.make_state(config)
         listeners = bind(config.listen, config.workers or os.cpu_count() or 1)
         prepare.become(config)
-    except (ConfigError, FormatError, ListenError) as error:
+    except (ConfigError, FormatError, ListenError, prepare.PrepareError) as error:
         complain(error)
         return 1
     except OSError as error:
@@ -137,9 +138,17 @@ def run(read: Callable[[], Config]) -> int:
         prepare=prepare.run,
         reread=read,
         host=settings.system_name(),
-        ready=lambda: prepare.announce(config, [listener.name for listener in listeners]),
+        ready=lambda news: _announce(news, [listener.name for listener in listeners]),
     )
     return supervisor.run()
+
+
+def _announce(news: Ready, names: list[str]) -> None:
+    """Tell that the server serves, where, and a command to try."""
+    host, _, port = names[0].rpartition(":")
+    host = {"[::]": "127.0.0.1", "0.0.0.0": "127.0.0.1"}.get(host, host.strip("[]"))  # noqa: S104
+    print(f"rwhoisd serves {news.objects} objects of {news.areas} areas on {', '.join(names)}")
+    print(f"try: whois -h {host} -p {port} {news.example}", flush=True)
 
 
 def _reader(

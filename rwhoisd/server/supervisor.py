@@ -25,7 +25,7 @@ from rwhoisd.formats.findings import FormatError
 from rwhoisd.image.errors import ImageError
 from rwhoisd.server.limits import LimitTable
 from rwhoisd.server.listeners import Listener
-from rwhoisd.server.worker import Worker, frame
+from rwhoisd.server.worker import Frames, Ready, Worker, frame
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Supervisor:
         prepare: Callable[[Config], None],
         reread: Callable[[], Config],
         host: str,
-        ready: Callable[[], None],
+        ready: Callable[[Ready], None],
     ) -> None:
         """``prepare`` is run in a child and raises when it fails; ``reread`` gives the
         configuration anew and raises ConfigError, FormatError or OSError; ``ready`` is called
@@ -205,12 +205,11 @@ class Supervisor:
         for number in range(self._workers):
             self._start(number)
         self._serving = True
-        for child in self._children.values():
-            child.control.settimeout(_READY_SECONDS)
-            if child.control.recv(1) != b"+":
-                return False
-            child.control.settimeout(None)
-        self._ready()
+        news = [_hear(child.control) for child in self._children.values()]
+        if None in news:
+            return False
+        assert news[0] is not None
+        self._ready(news[0])
         return True
 
     def _reload(self) -> None:
@@ -247,6 +246,18 @@ class Supervisor:
     def _tell(self, number: signal.Signals) -> None:
         for pid in (*self._children, *([self._loader] if self._loader else ())):
             os.kill(pid, number)
+
+
+def _hear(control: socket.socket) -> Ready | None:
+    """What a worker tells when it serves; None when it ended before."""
+    frames = Frames()
+    control.settimeout(_READY_SECONDS)
+    while data := control.recv(4096):
+        for message in frames.feed(data):
+            assert isinstance(message, Ready)
+            control.settimeout(None)
+            return message
+    return None
 
 
 def complain(error: object) -> None:

@@ -12,13 +12,15 @@ import signal
 import socket
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import uvloop
 
 from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.directory.names import ADDRESS_BITS, Network
+from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.server import settings
 from rwhoisd.server.forward import StreamConnector
 from rwhoisd.server.limits import LimitTable, WorkerLimits
@@ -40,6 +42,15 @@ def frame(message: object) -> bytes:
     """A message between supervisor and worker as it goes over their socket."""
     data = pickle.dumps(message)
     return _LENGTH.pack(len(data)) + data
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a worker tells when it serves: how much there is, and a query that finds something."""
+
+    areas: int
+    objects: int
+    example: str
 
 
 class Frames:
@@ -113,7 +124,7 @@ class Worker:
         ]
         self._log.start()
         self._hub.sweep()
-        self._control.send(b"+")  # ready
+        self._control.send(frame(_ready(self._reader.current())))
         await self._stop.wait()
         await asyncio.sleep(_ACCEPT_SECONDS)
         for server in servers:
@@ -166,3 +177,16 @@ class Worker:
             return
         self._limits.configure(settings.limits(config))
         logging.getLogger().setLevel(config.log.level.upper())
+
+
+def _ready(image: Image) -> Ready:
+    """The example is the first address of the first network, else the name of the first area."""
+    places = [area.name.place for area in image.areas]
+    networks = sorted(place for place in places if isinstance(place, Network))
+    if networks:
+        first = networks[0]
+        address = Network(first.family, first.start + 1, ADDRESS_BITS[first.family])
+        example = str(address).partition("/")[0]
+    else:
+        example = image.areas[0].name.text if image.areas else "example"
+    return Ready(len(image.areas), image.object_count, example)

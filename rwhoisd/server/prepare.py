@@ -1,0 +1,184 @@
+"""What has to be done before anybody is served: the state folder, the data, the image.
+
+``run`` is done by a child of the supervisor, at the start and at each reload. It is safe to be
+done again at any time: what has not changed costs a look.
+"""
+
+import asyncio
+import contextlib
+import grp
+import hashlib
+import logging
+import os
+import pwd
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rwhoisd.config import Config
+from rwhoisd.directory.dialect import DIALECTS
+from rwhoisd.formats.findings import Finding
+
+if TYPE_CHECKING:  # only the child that prepares loads the database library
+    from rwhoisd.formats.load import AreaResult
+    from rwhoisd.store import Store
+
+logger = logging.getLogger(__name__)
+
+ZONES_FINGERPRINT: Final = "zones.fingerprint"
+_SHOWN: Final = 10  # findings that are told one by one
+_STATE_MODE: Final = 0o750
+
+
+class PrepareError(Exception):
+    """The data cannot be served; the text says why, a line for each reason."""
+
+
+def make_state(config: Config) -> None:
+    """Make the state folder where there is none, owned by the user who will serve.
+
+    Raises: PrepareError.
+    """
+    path = config.state_path
+    try:
+        if not path.is_dir():
+            path.mkdir(_STATE_MODE, parents=True)
+            if config.user and os.geteuid() == 0:
+                os.chown(path, *_ids(config))
+    except OSError as error:
+        raise PrepareError(
+            f"state folder {path} cannot be made: {error.strerror}; choose another with --state"
+        ) from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise PrepareError(
+            f"state folder {path} cannot be written by this user; choose another with --state"
+        )
+
+
+def become(config: Config) -> None:
+    """Give up root for the configured user. Raises: PrepareError."""
+    if not config.user or os.geteuid() != 0:
+        return
+    user, group = _ids(config)
+    os.initgroups(config.user, group)
+    os.setgid(group)
+    os.setuid(user)
+
+
+def _ids(config: Config) -> tuple[int, int]:
+    try:
+        user = pwd.getpwnam(config.user)
+    except KeyError:
+        raise PrepareError(f"user: there is no user {config.user!r} on this system") from None
+    if not config.group:
+        return user.pw_uid, user.pw_gid
+    try:
+        return user.pw_uid, grp.getgrnam(config.group).gr_gid
+    except KeyError:
+        raise PrepareError(f"group: there is no group {config.group!r} on this system") from None
+
+
+def run(config: Config) -> None:
+    """Bring store and image up to date with what the configuration names.
+
+    Raises: PrepareError, FormatError, StoreError, ImageError, OSError.
+    """
+    asyncio.run(_run(config))
+
+
+async def _run(config: Config) -> None:
+    from rwhoisd.image.catch_up import catch_up
+    from rwhoisd.store import Store
+
+    async with contextlib.AsyncExitStack() as stack:
+        store = await Store.open(config.store_url, create=True, check=False)
+        stack.push_async_callback(store.close)
+        await store.upgrade()
+        if config.arin_config:
+            await _import_arin(store, config.path(config.arin_config))
+        if config.zones:
+            await _load_zones(store, [config.path(zone) for zone in config.zones])
+        eol = DIALECTS[config.compat].eol
+        async with store.snapshot() as source:
+            if await catch_up(source, config.image_path, eol):
+                logger.info("image %s is up to date", config.image_path)
+
+
+async def _import_arin(store: "Store", conf: Path) -> None:
+    from rwhoisd.formats import load
+
+    # What the files say is served, as ARIN's server would: there is no guard against removals.
+    options = load.Options(author="rwhoisd", max_removals=1.0)
+    result = await load.import_if_changed(store, conf, options)
+    if result is None:
+        return
+    _raise_refused(result.areas)
+    _tell([*result.findings, *(f for area in result.areas for f in area.findings)])
+    _tell_loaded(str(conf), result.areas)
+    for name in result.removed_areas:
+        logger.info("%s: area %s is gone and was removed", conf, name)
+
+
+async def _load_zones(store: "Store", paths: Sequence[Path]) -> None:
+    from rwhoisd.formats import load, zone
+
+    folders = [folder for path in paths for folder in zone.find_zones(path)]
+    mark = _fingerprint(folders)
+    if (await store.settings()).get(ZONES_FINGERPRINT) == mark:
+        return
+    zones = [zone.read_zone(folder, number) for number, folder in enumerate(folders)]
+    results = await load.load_zones(store, zones, load.Options(author="rwhoisd", prune=True))
+    _raise_refused(results)
+    _tell(f for area in results for f in area.findings)
+    _tell_loaded("zones", results)
+    await store.set_setting(ZONES_FINGERPRINT, mark)
+
+
+def _fingerprint(folders: Iterable[Path]) -> str:
+    """A digest of names, sizes and times of all files that make up the zones."""
+    digest = hashlib.blake2b(digest_size=16)
+    for folder in folders:
+        for path in (*sorted(folder.rglob("*")), *_class_files(folder)):
+            with contextlib.suppress(FileNotFoundError):  # it will be missed when it is read
+                seen = path.stat()
+                digest.update(f"{path}\0{seen.st_size}\0{seen.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _class_files(folder: Path) -> Iterator[Path]:
+    """Class definitions that a zone takes from elsewhere."""
+    try:
+        table = tomllib.loads((folder / "zone.toml").read_text("utf-8"))
+    except (OSError, ValueError):
+        return  # it is told when the zone is read
+    for name in table.get("classes", ()):
+        if isinstance(name, str) and name.endswith(".toml"):
+            yield folder / name
+
+
+def _raise_refused(results: Iterable["AreaResult"]) -> None:
+    refused = [f"area {result.area}: {result.refused}" for result in results if result.refused]
+    if refused:
+        raise PrepareError("\n".join(refused))
+
+
+def _tell(findings: Iterable[Finding]) -> None:
+    rows = list(findings)
+    for finding in rows[:_SHOWN]:
+        logger.warning("%s", finding)
+    if len(rows) > _SHOWN:
+        logger.warning("and %d more findings; rwhois-admin check lists all", len(rows) - _SHOWN)
+
+
+def _tell_loaded(what: str, results: Sequence["AreaResult"]) -> None:
+    touched = [result for result in results if result.touched]
+    logger.info(
+        "%s: %d of %d areas changed, %d objects added, %d changed, %d removed",
+        what,
+        len(touched),
+        len(results),
+        sum(result.added for result in touched),
+        sum(result.changed for result in touched),
+        sum(result.removed for result in touched),
+    )
