@@ -45,6 +45,9 @@ BULK: Final = 10_000  # objects written at a time
 CHUNK: Final = 1_000  # values in one IN
 NEVER: Final = TimeStamp("0" * 17)
 _o = stored_object.c
+# Columns of an object that are part of an index, and those that are not.
+_PLACE: Final = ("class_key", "id_key", "position", "key_digest", "key_copy")
+_PLAIN: Final = tuple(c.name for c in _o if c.name not in (*_PLACE, "row_id", "area_id"))
 _T = TypeVar("_T")
 
 
@@ -71,6 +74,10 @@ class _Modified:
     @property
     def new(self) -> Row:
         return self.derived.row
+
+    @property
+    def same_place(self) -> bool:
+        return all(self.old[name] == self.new[name] for name in _PLACE)
 
     @property
     def other_lines(self) -> bool:
@@ -438,14 +445,9 @@ class AreaChange:
         if not changes:
             return
         await self._move_keys(changes)
-        target = update(stored_object).where(_o.row_id == bindparam("this_row"))
-        names = [c.name for c in stored_object.c if c.name != "row_id"]
-        statement = target.values({name: bindparam(f"new_{name}") for name in names})
-        values = [
-            {"this_row": c.new["row_id"]} | {f"new_{name}": c.new[name] for name in names}
-            for c in changes
-        ]
-        await self._connection.execute(statement, values)
+        # SQLite writes every index whose columns are set, the same values or not.
+        await self._update(_PLAIN, [c.new for c in changes if c.same_place])
+        await self._update((*_PLAIN, *_PLACE), [c.new for c in changes if not c.same_place])
         entries = [
             self._entry(Operation.MODIFY, c.new, side("before", c.old) | side("after", c.new))
             for c in changes
@@ -453,6 +455,17 @@ class AreaChange:
         await insert_rows(self._connection, journal, entries)
         # Addresses and references follow from the lines and the class alone.
         await self._derive_again([c.derived for c in changes if c.other_lines])
+
+    async def _update(self, names: Sequence[str], rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        statement = update(stored_object).where(_o.row_id == bindparam("this_row"))
+        statement = statement.values({name: bindparam(f"new_{name}") for name in names})
+        values = [
+            {"this_row": row["row_id"]} | {f"new_{name}": row[name] for name in names}
+            for row in rows
+        ]
+        await self._connection.execute(statement, values)
 
     async def _move_keys(self, changes: Sequence[_Modified]) -> None:
         """Settle the keys of modified objects; all old ones are given up first, so that two

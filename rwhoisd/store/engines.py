@@ -1,7 +1,7 @@
 """Engines: one code path for SQLite, PostgreSQL and MariaDB; what differs stands here."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from rwhoisd.store.errors import StoreError, place_of, translated
+from rwhoisd.store.errors import StoreError, place_of, translated, unreachable
 
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -36,7 +36,7 @@ def parse_url(text: str) -> URL:
     """
     try:
         url = make_url(text if "://" in text else f"sqlite:///{text}")
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise StoreError(
             f"{text!r} is no database URL: write sqlite:///PATH or postgresql://USER@HOST/NAME"
         ) from error
@@ -108,7 +108,8 @@ async def transaction(engine: AsyncEngine, *, change: bool) -> AsyncIterator[Asy
     reader sees one moment throughout. Raises: StoreError for whatever the database says.
     """
     with translated(engine.url):
-        async with engine.connect() as connection:
+        async with AsyncExitStack() as stack:
+            connection = await _connect(engine, stack)
             if engine.dialect.name == "sqlite":
                 await connection.execution_options(rwhoisd_change=change)
             else:
@@ -116,6 +117,15 @@ async def transaction(engine: AsyncEngine, *, change: bool) -> AsyncIterator[Asy
                 await connection.execution_options(isolation_level=level)
             async with connection.begin():
                 yield connection
+
+
+async def _connect(engine: AsyncEngine, stack: AsyncExitStack) -> AsyncConnection:
+    """A connection for as long as ``stack`` lasts. An OSError here, and only here, is about the
+    database: later ones are the caller's own."""
+    try:
+        return await stack.enter_async_context(engine.connect())
+    except OSError as error:
+        raise unreachable(engine.url, error) from error
 
 
 __all__ = ["BUSY_SECONDS", "check_file", "make_engine", "parse_url", "place_of", "transaction"]

@@ -105,8 +105,6 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise store_error(error, url) from error
-    except OSError as error:  # a server that cannot be reached; files of ours raise StoreError
-        raise _unreachable(url, error) from error
 
 
 def store_error(error: Exception, url: URL) -> StoreError:
@@ -119,7 +117,7 @@ def store_error(error: Exception, url: URL) -> StoreError:
     if url.get_backend_name() == "sqlite":
         return _sqlite_error(origin, url)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return _unreachable(url, origin)
+        return unreachable(url, origin)
     return _server_error(origin, url)
 
 
@@ -138,7 +136,7 @@ def _server_error(origin: BaseException, url: URL) -> StoreError:
             return kind(message.format(place=place_of(url)))
     # Class 08 and 57P: PostgreSQL goes down; 2000 and above: client side of MariaDB.
     if (state or "").startswith(("08", "57P")) or (number or 0) in range(2000, 2100):
-        return _unreachable(url, origin)
+        return unreachable(url, origin)
     return StoreError(f"{place_of(url)}: {_one_line(str(origin))}")
 
 
@@ -149,7 +147,8 @@ def _codes(origin: BaseException) -> tuple[str | None, int | None]:
     return state, number
 
 
-def _unreachable(url: URL, error: BaseException) -> StoreLostError:
+def unreachable(url: URL, error: BaseException) -> StoreLostError:
+    """The StoreError for a server that does not answer (any more)."""
     return StoreLostError(
         f"no connection to {place_of(url)} ({_one_line(str(error))}):"
         " check that the database server runs and takes this user"

@@ -51,7 +51,8 @@ def test_a_directory(tmp_path: Path) -> None:
         ("oracle://x/y", "no support for oracle"),
         ("sqlite://", "file that several processes share"),
         ("sqlite:///:memory:", "file that several processes share"),
-        ("postgresql://x:y:z@/", "no database URL"),
+        ("://", "no database URL"),
+        ("postgresql://host:port/name", "no database URL"),
     ],
 )
 def test_a_wrong_url(url: str, words: str) -> None:
@@ -86,6 +87,19 @@ def test_a_locked_file(path: Path) -> None:
                 await attempt(store, lambda c: c.add(network(1)))
         finally:
             holder.close()
+
+    asyncio.run(run())
+
+
+def test_an_error_of_the_caller_stays_what_it_is(path: Path) -> None:
+    async def run() -> None:
+        async with store_with(str(path)) as (store, _):
+
+            async def read(_: object) -> None:
+                raise FileNotFoundError(2, "no such file", "data.txt")
+
+            with pytest.raises(FileNotFoundError):
+                await attempt(store, read)
 
     asyncio.run(run())
 
