@@ -8,22 +8,42 @@ from typing import Any
 
 from conformance.outcomes import Outcome, Standing
 from conformance.recorded import HERE, RecordedCase, load_recorded, play_recorded
-from conformance.ruled import Rules, load_rules
+from conformance.ruled import Rules, Ruling, load_rules
 from conformance.servers import Variant
-from conformance.transcript import difference, escaped, meaning, normal
+from conformance.transcript import (
+    Response,
+    difference,
+    escaped,
+    meaning,
+    normal,
+    split_responses,
+)
 from conformance.wire import Endpoint, Heard, Pace
 
 DATA = HERE / "data"
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """A recorded case and, in mode ``rfc``, what the rulings make of it."""
+
+    case: RecordedCase
+    ruling: Ruling | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ArinPlay:
     """A recorded case. ``corrected``: the right answer, when the recorded one is a defect."""
 
-    case: RecordedCase
-    corrected: RecordedCase | None
+    recorded: Expectation
+    corrected: Expectation | None
     variant: Variant
     suite: str = "arin"
+
+    @property
+    def case(self) -> RecordedCase:
+        """What is played."""
+        return (self.corrected or self.recorded).case
 
     @property
     def id(self) -> str:
@@ -52,28 +72,31 @@ class ArinPlay:
 
     async def hear(self, endpoint: Endpoint, pace: Pace) -> list[Heard]:
         """The one connection's text."""
-        return [await play_recorded(self.corrected or self.case, endpoint, pace)]
+        return [await play_recorded(self.case, endpoint, pace)]
 
     async def run(self, endpoint: Endpoint, pace: Pace) -> list[Outcome]:
         """One outcome, or two for a defect: as recorded, and as it should be."""
         (heard,) = await self.hear(endpoint, pace)
         standing = Standing.DEFECT if self.case.defect else Standing.REQUIRED
-        outcomes = [judge(self.case, heard, standing)]
+        outcomes = [judge(self.recorded, heard, standing)]
         if self.corrected is not None:
             outcomes.append(judge(self.corrected, heard, Standing.CORRECTED))
         return outcomes
 
 
-def judge(case: RecordedCase, heard: Heard, standing: Standing) -> Outcome:
+def judge(expectation: Expectation, heard: Heard, standing: Standing) -> Outcome:
     """The three measures for one case."""
+    case, ruling = expectation.case, expectation.ruling
     expected = normal(case.reply, volatile=case.volatile)
     received = normal(heard.text, volatile=case.volatile)
+    if ruling is not None:
+        expected, received = ruling.masked(expected), ruling.masked(received)
     exact = expected == received
-    same = exact or (
-        meaning(case.reply, volatile=case.volatile) == meaning(heard.text, volatile=case.volatile)
-    )
+    same = exact or meaning(expected) == meaning(received)
+    if not same and ruling is not None:
+        same = explained(ruling, received, volatile=case.volatile)
     close = heard.closed == case.closed
-    detail = difference(expected.split("\n"), received.split("\n"))
+    detail = [] if exact else difference(expected.split("\n"), received.split("\n"))
     if not close:
         detail.append(f"the server {'hung up' if heard.closed else 'kept the connection'}")
     return Outcome(
@@ -89,31 +112,67 @@ def judge(case: RecordedCase, heard: Heard, standing: Standing) -> Outcome:
     )
 
 
+def explained(ruling: Ruling, received: str, *, volatile: bool = False) -> bool:
+    """Whether each answer is the expected one, or one that a ruling allows beside it."""
+    banner, rest = split_responses(received)
+    answers = [banner, *rest]
+    for number, wanted in enumerate(ruling.responses):
+        if number >= len(answers):
+            return False
+        expected = ruling.masked(normal(wanted, volatile=volatile))
+        if meaning(expected) == meaning(answers[number]):
+            continue
+        if leeway := ruling.explains(number, answers[number]):
+            if leeway.ends:
+                return True
+            continue
+        if number not in ruling.fewer or not _part(answers[number], expected):
+            return False
+    return len(answers) == len(ruling.responses)
+
+
+def _part(received: str, expected: str) -> bool:
+    """Whether ``received`` holds no record beside those of ``expected``."""
+    mine, whole = meaning(received), meaning(expected)
+    return len(mine) == len(whole) == 1 and _within(mine[0], whole[0])
+
+
+def _within(part: Response, whole: Response) -> bool:
+    return (
+        set(part.records) <= set(whole.records)
+        and part.referrals == whole.referrals
+        and (part.code in {"ok", whole.code} or not part.records)
+    )
+
+
 def load_arin(mode: str = "arin", folder: Path = HERE) -> list[ArinPlay]:
     """The recorded set; in mode ``rfc`` each expectation is as the rules change it."""
     corrected = load_corrected(folder / "corrected.jsonl")
-    rules = load_rules() if mode == "rfc" else None
-    return [
-        _play(case, corrected.get(case.id), rules, mode, folder / "data")
-        for case in load_recorded(folder / "cases.jsonl")
-    ]
+    rules = load_rules(folder / "ruled.toml", folder / "data") if mode == "rfc" else None
+    plays = []
+    for case in load_recorded(folder / "cases.jsonl"):
+        right = corrected.get(case.id)
+        plays.append(
+            ArinPlay(
+                recorded=_expectation(case, rules),
+                corrected=None if right is None else _expectation(_corrected(case, right), rules),
+                variant=Variant(folder / "data", config=case.config, mode=mode),
+            )
+        )
+    return plays
 
 
-def _play(
-    case: RecordedCase,
-    right: Mapping[str, Any] | None,
-    rules: Rules | None,
-    mode: str,
-    data: Path,
-) -> ArinPlay:
-    fixed = None
-    if right is not None:
-        changed = replace(case, volatile=bool(right.get("volatile", case.volatile)))
-        fixed = changed.answered(right["reply"], bool(right["closed_by_server"]))
-    if rules is not None:
-        case = rules.applied(case)
-        fixed = rules.applied(fixed) if fixed is not None else None
-    return ArinPlay(case, fixed, Variant(data, config=case.config, mode=mode))
+def _corrected(case: RecordedCase, right: Mapping[str, Any]) -> RecordedCase:
+    case = replace(case, volatile=bool(right.get("volatile", case.volatile)))
+    return case.answered(right["reply"], bool(right["closed_by_server"]))
+
+
+def _expectation(case: RecordedCase, rules: Rules | None) -> Expectation:
+    if rules is None:
+        return Expectation(case)
+    ruling = rules.ruling(case)
+    closed = case.closed if ruling.closed is None else ruling.closed
+    return Expectation(case.answered("".join(ruling.responses), closed), ruling)
 
 
 def load_corrected(path: Path) -> dict[str, Mapping[str, Any]]:
