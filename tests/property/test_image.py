@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -246,7 +248,7 @@ def assert_transfers(image: Image, source: MemorySource) -> None:
             assert have == want
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(
     first=st.lists(objects(), max_size=12),
     later=st.lists(changes, max_size=8),
@@ -283,6 +285,71 @@ def test_an_image_answers_like_a_list_built_or_caught_up(
             assert_answers(image, source, query, limit)
         assert_records(image, source)
         assert_transfers(image, source)
+        reader.close()
+
+
+def dense_object(random: Random) -> Object:
+    area = random.choice(AREAS)
+    class_def = random.choice(area.schema.classes)
+    own = [a.name for a in class_def.own_attributes]
+    lines = [
+        (random.choice(own), random.choice(random.choice((_TEXTS[:12], _NETWORKS, _TEXTS[-4:]))))
+        for _ in range(random.randint(1, 4))
+    ]
+    lines += [("ID", random.choice(_IDS))] * random.randint(0, 1)
+    lines += [("Guardian", "G"), ("Private", "on")] * (random.random() < 0.2)
+    order = random.randint(0, 3)
+    name = class_def.name
+    return Object(area.name.text, name, tuple(lines), "zone", random.random() < 0.9, order)
+
+
+def dense_query(random: Random) -> Query:
+    words = ["name", "n", "id", "address", "contact", "spoken", "ip-network", "secret", "bogus"]
+
+    def term() -> Term:
+        match = random.choice(list(Match))
+        value = random.choice(_TEXTS[:12] + _NETWORKS * 2 + _TEXTS[-4:] + _IDS).strip().upper()
+        if match is Match.BELOW:
+            value = random.choice(["10.0.0.0/8", "0.0.0.0/0", "FD00::/16", "10.0.0.0/16"])
+        elif match is not Match.EXACT and random.random() < 0.6:
+            value = value[: random.choice((1, 2, 7))]
+        return Term(value, match, random.choice([None, None, random.choice(words)]))
+
+    chains = [
+        tuple(term() for _ in range(1 + (random.random() < 0.3)))
+        for _ in range(random.choice((1, 1, 2, 3)))
+    ]
+    return Query(random.choice([None, None, "network", "person", "referral"]), tuple(chains))
+
+
+@pytest.mark.parametrize("bounds", [(2, 480, 2), (64, 480, 256), (1, 4, 1), (3, 100, 8)], ids=str)
+@pytest.mark.parametrize("reverse", [False, True], ids=["", "reversed"])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_dense_directory_with_many_equal_keys(
+    seed: int, reverse: bool, bounds: tuple[int, int, int], tmp_path: Path
+) -> None:
+    random = Random(seed)
+    source = MemorySource(*AREAS)
+    for _ in range(60):
+        source.add(dense_object(random), random.randint(0, 9))
+    with small(*bounds):
+        asyncio.run(build(source, tmp_path, b"\n", reverse=reverse))
+        reader = ImageReader(tmp_path)
+        for step in range(3):
+            for _ in range(70):
+                assert_answers(
+                    reader.current(), source, dense_query(random), random.choice((0, 0, 1, 2, 7))
+                )
+            assert asyncio.run(verify(source, tmp_path)) is None
+            for _ in range(8):
+                kind = random.choice(("add", "modify", "delete"))
+                change = Change(
+                    kind, random.randrange(1000), random.randint(0, 9), dense_object(random)
+                )
+                make(source, change)
+            assert asyncio.run(catch_up(source, tmp_path)), step
+        assert_records(reader.current(), source)
+        assert_transfers(reader.current(), source)
         reader.close()
 
 
