@@ -93,7 +93,8 @@ class InstallationWriter:
 
     def _write_configuration(self) -> None:
         settings = self._settings
-        write_tags(self._root / CONF, [_setting_pairs(settings)], "latin-1", self.findings)
+        pairs = [_setting_pairs(settings)]
+        write_tags(self._root / CONF, pairs, "utf-8", self.findings, CONFIG_OCTETS)
         x_records = [
             [
                 ("command", x.command),
@@ -159,9 +160,9 @@ def write_tags(
     records: Iterable[Iterable[tuple[str, str]]],
     charset: str,
     findings: list[Finding],
+    octets: int = LINE_OCTETS,
 ) -> None:
     """Write ``tag: value`` records; what does not read back as it was is a finding."""
-    octets = CONFIG_OCTETS if charset == "latin-1" else LINE_OCTETS
     lines: list[bytes] = []
     for number, record in enumerate(records):
         if number:
