@@ -39,9 +39,9 @@ class Spool:
 def records(lines: list[bytes]) -> list[Record]:
     """The spool as records: always one more than there are separators; any may be empty.
 
-    A line is ``name:value``. Lines without colon, comments (``#``), lines that begin with
-    ``_`` and empty values do not count. Names and values are the bytes read as latin-1, as
-    no area is known yet.
+    A line is ``name:value``, either of which may be empty. Lines without colon, comments
+    (``#``) and lines that begin with ``_`` do not count. Names and values are the bytes read as
+    latin-1, as no area is known yet.
     """
     found: list[list[tuple[str, str]]] = [[]]
     for raw in lines:
@@ -59,8 +59,7 @@ def is_separator(line: str) -> bool:
 
 
 def _pair(line: str) -> tuple[str, str] | None:
-    if line.startswith(("_", "#")):
+    name, colon, value = line.partition(":")
+    if not colon or line.startswith(("_", "#")):
         return None
-    name, _, value = line.partition(":")
-    name, value = name.rstrip(BLANKS), value.lstrip(BLANKS)
-    return (name, value) if name and value else None
+    return name.rstrip(BLANKS), value.lstrip(BLANKS)

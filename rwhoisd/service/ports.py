@@ -93,7 +93,7 @@ class AreaChange(Protocol):
     async def add(self, obj: Object) -> StoredObject:
         """Add an object."""
 
-    async def modify(self, row: int, obj: Object, *, seen: str | None = None) -> StoredObject:
+    async def modify(self, row: int, obj: Object, *, seen: str | None = None) -> None:
         """Replace the object of ``row``; 325 when its Updated is not ``seen``."""
 
     async def delete(self, row: int) -> None:

@@ -271,14 +271,17 @@ class Registration:
 def _required(record: Record, name: str) -> str:
     """Value of a base attribute, under any of its names. Raises: RwhoisError 322."""
     names = _BASE[name]
-    value = next((value for n, value in record if n.lower() in names), None)
+    value = next((value for n, value in record if value and n.lower() in names), None)
     if value is None:
         raise RwhoisError(ResponseCode.ATTRIBUTE_MISSING, name)
     return value
 
 
 def _canonical(record: Record, class_def: ClassDef, charset: str) -> list[Line]:
-    """The lines under canonical names, as text. Raises: RwhoisError 321 for foreign bytes."""
+    """The lines under canonical names, as text; empty values are dropped (§6.2).
+
+    Raises: RwhoisError 321, for bytes that are not of the charset.
+    """
     lines = []
     for typed, octets in record:
         attribute = class_def.attribute(typed)
@@ -286,7 +289,8 @@ def _canonical(record: Record, class_def: ClassDef, charset: str) -> list[Line]:
         value = wire_text(octets, charset)
         if value is None:
             raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, attribute.name)
-        lines.append((attribute.name, value))
+        if value:
+            lines.append((attribute.name, value))
     return lines
 
 

@@ -55,8 +55,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 
 _NOT_AVAILABLE: Final = Reply(b"", ResponseCode.DIRECTIVE_NOT_AVAILABLE)
 _NOT_AUTHORIZED: Final = Reply(b"", ResponseCode.NOT_AUTHORIZED)
-# Guardians are there to change what is theirs: -security is offered where -register can be.
-_NEED_REGISTRY: Final = frozenset({"register", "security"})
 
 
 class Service:
@@ -146,5 +144,5 @@ def _table(settings: ServiceSettings, ports: Ports) -> DirectiveTable:
     if settings.dialect.forward_follows and ports.connector is None:
         on.discard("forward")
     if ports.registry is None:
-        on -= _NEED_REGISTRY
+        on.discard("register")
     return DirectiveTable(on, settings.external if ports.programs is not None else ())

@@ -80,7 +80,7 @@ def read_arguments(
     since = ""
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if not equals:
+        if not equals or not key:
             since = _serial(argument)
         elif key.lower() == "class":
             selections.append(Selection(find_class(area, value)))

@@ -118,6 +118,12 @@ def test_an_updated_line_is_replaced_where_it_stands(tmp_path: Path) -> None:
             ("AA: no.net", "CN: no"), "340 Invalid Authority Area: no.net", id="area-unknown"
         ),
         pytest.param(("AA: a.com", "CN: no"), "341 Invalid Class: no", id="class-unknown"),
+        pytest.param((*ADD, "Bogus:"), "320 Invalid Attribute: Bogus", id="unknown-and-empty"),
+        pytest.param((*ADD, ": z"), "320 Invalid Attribute", id="no-name"),
+        pytest.param(("Name:",), "322 Required Attribute Missing: Auth-Area", id="empty-line"),
+        pytest.param(
+            ("AA:", *ADD[:1]), "322 Required Attribute Missing: Auth-Area", id="empty-area"
+        ),
         pytest.param((*ADD, "Bogus: z"), "320 Invalid Attribute: Bogus", id="B7"),
         pytest.param(
             ("AA: c.org", "CN: contact", "Name: x"),

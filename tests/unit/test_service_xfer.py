@@ -42,6 +42,9 @@ def talk(folder: Path, compat: Compat = "arin", **changes: Any) -> Talk:
             "338 Invalid Directive Syntax: Wrong Version Number Format",
             id="blanks",
         ),
+        pytest.param(
+            " a.com =", "338 Invalid Directive Syntax: Wrong Version Number Format", id="no-key"
+        ),
         pytest.param(" a.com 20991231235959999", "332 Nothing To Transfer", id="future"),
         pytest.param(" a.com class=contact attr=Pin", "332 Nothing To Transfer", id="private"),
     ],
