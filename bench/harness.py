@@ -1,5 +1,6 @@
 """The run: for each number of objects all servers up, and rounds that go through them in turn."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from bench.servers import Server
 from bench.stats import ARIN, ECHO, OURS, Sample
 
 KINDS: Final = ("name", "addr", "wild")
+BUSY_SHARE: Final = 0.25  # load average per core above which a run is called disturbed
 HOT_PATTERN: Final = "held"  # where an answer cache shows: no connection is made
 
 
@@ -86,13 +88,12 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
 
     Raises: BenchError, when a server or the load generator does not work.
     """
-    results = Results()
+    results = Results(notes=notes_of(settings, os.getloadavg()[0], os.cpu_count() or 1))
     program = load.compile_generator(settings.out)
     for objects in settings.objects:
         advance(f"{objects} objects: data")
         dataset = datasets.prepare(settings.out, objects)
         _measure_size(settings, dataset, program, results, advance)
-    results.notes += _notes(settings)
     return results
 
 
@@ -183,9 +184,14 @@ def _run_rounds(
             results.samples.append(load.run(program, job))
 
 
-def _notes(settings: Settings) -> list[str]:
-    """What a reader of the figures has to know about this run."""
+def notes_of(settings: Settings, load_average: float, cores: int) -> list[str]:
+    """What a reader of the figures has to know about this run, ``load_average`` before it."""
     notes = [] if settings.with_ours else ["our server was left out (--without-ours)"]
+    if load_average > cores * BUSY_SHARE:
+        notes.append(
+            f"other work kept the machine busy (load average {load_average:.1f} on {cores} cores "
+            "before it began), so latencies and rates are worth little"
+        )
     if not settings.arin_bin:
         notes.append("ARIN's server did not take part (no --arin-bin)")
     elif not servers.without_dns(settings.out):

@@ -19,6 +19,8 @@ def _figure(value: float | None) -> str:
     """A number with as many digits as it deserves."""
     if value is None:
         return _NONE
+    if value < 0.1:
+        return f"{value:.2g}"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -171,8 +173,8 @@ Written by `python -m bench --report docs/performance.md`; edit `bench/report.py
 
 **Only ratios are claimed.** Each figure below is ours divided by that of another server in
 the same round on the same machine. Answers per second and microseconds of one run on one
-machine say little about another, and on a shared machine they move by a fifth within the hour;
-the ratios move by less than a tenth.
+machine say little about another, and on a shared machine they move by a fifth within the hour.
+Of the ratios, that of the CPU time of an answer is the steadiest.
 
 ## Method
 
@@ -189,7 +191,7 @@ the ratios move by less than a tenth.
 {patterns}
 - All servers stay up; each round runs every server, pattern and query once in turn. A ratio
   is the median over {rounds} rounds of {seconds} s each (after 0.3 s of warm-up) of the ratio
-  within the round. rwhoisd and echo ran {workers} worker(s) each.
+  within the round. Number of worker processes of rwhoisd, and of echo: {workers}.
 - `CPU/answer` is user and system time of all processes of a server, divided by the answers.
 - In **conn** the kernel and the generator are the limit for every fast server, so answers per
   second say little there; CPU per answer does.
@@ -204,7 +206,9 @@ Below 1 is better for CPU, p50 and p99; above 1 is better for answers per second
 _GROWTH = """
 ## Growth
 
-The price of an answer among {most} networks, divided by that among {least}.
+The price of an answer among {most} networks, divided by that among {least}. Where there are
+fewer different queries than answers fit into rwhoisd's cache they repeat within a run, so a
+large figure here is the price of an answer that is not in the cache.
 """
 
 _LOAD = """

@@ -231,6 +231,15 @@ def test_servers_take_turns_within_a_pattern(with_ours: bool) -> None:
     assert names == [ECHO, *([OURS, ARIN] if with_ours else [ARIN]) * 3]
 
 
+@pytest.mark.parametrize(
+    ("load_average", "told"), [(0.1, False), (3.0, True)], ids=["idle", "busy"]
+)
+def test_busy_machine_is_told(load_average: float, told: bool) -> None:
+    notes = harness.notes_of(replace(SETTINGS, arin_bin=None), load_average, cores=2)
+    assert any("load average" in note for note in notes) is told
+    assert any("--arin-bin" in note for note in notes)
+
+
 def test_missing_compiler_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", "")
