@@ -145,8 +145,9 @@ class Registration:
         _master(wanted.area)
         target = await self._target(found[0])
         self._check(wanted, wanted.lines)
-        _same_object(wanted, target)
+        _same_version(wanted, target)
         self._authorized(target.objects)
+        _same_place(wanted, target)
         before = target.objects[0]
         async with self._change(wanted.area) as change:
             obj = self._object(wanted, wanted.lines, change, target.object_id, before.object)
@@ -297,7 +298,7 @@ def _canonical(record: Record, class_def: ClassDef, charset: str) -> list[Line]:
 def _placed_once(lines: Sequence[Line]) -> None:
     """Raises: RwhoisError 320, when an object says twice where it belongs."""
     names = [name for name, _ in lines]
-    for name in ("Auth-Area", "Class-Name"):
+    for name in ("Class-Name", "Auth-Area"):
         if names.count(name) > 1:
             raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE, name)
 
@@ -308,13 +309,17 @@ def _master(area: AuthorityArea) -> None:
         raise RwhoisError(ResponseCode.NOT_MASTER, area.name.text)
 
 
-def _same_object(wanted: Wanted, target: Target) -> None:
-    """Whether a replacement is of the object it replaces (N24, B44). Raises: RwhoisError."""
+def _same_version(wanted: Wanted, target: Target) -> None:
+    """Raises: RwhoisError 338, 325, when a replacement has another ID or Updated (N24)."""
     object_id, updated = wanted.value("ID"), wanted.value("Updated")
     if object_id is not None and object_id.lower() != target.object_id.lower():
         raise syntax_error("ID's must match")
     if updated is not None and updated != target.updated:
         raise RwhoisError(ResponseCode.OUTDATED_OBJECT)
+
+
+def _same_place(wanted: Wanted, target: Target) -> None:
+    """Raises: RwhoisError 338, when a replacement is of another area or class (N24, B44)."""
     before = target.objects[0].object
     if before.area != wanted.area.name.text:
         raise syntax_error("Auth-Area's must match")

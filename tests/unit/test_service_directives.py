@@ -135,7 +135,7 @@ def test_display_in_arin_mode(tmp_path: Path) -> None:
 def test_rwhois_repeats_the_banner_and_names_the_client(tmp_path: Path) -> None:
     one = talk(tmp_path)
     assert one.say("-rwhois v-1.5  some  client") == [
-        "%rwhois V-1.5:003aff:00 rwhois.a.com (by Network Solutions, Inc. V-1.5.9.6)",
+        "%rwhois V-1.5:003eff:00 rwhois.a.com (by Network Solutions, Inc. V-1.5.9.6)",
         "%ok",
     ]
     assert one.session.banner() == one.service.banner
@@ -182,7 +182,7 @@ def test_directive_lists_what_is_off_in_arin_mode_only(tmp_path: Path) -> None:
         f"%directive directive:{name}" for name in NAMES
     ]
     shown = talk(tmp_path, "rfc", directives=on).say("-directive")
-    off = ("xfer", "quit", "register", "security", "forward")
+    off = ("xfer", "quit", "register", "forward")
     assert [line for line in shown if "directive:" in line] == [
         f"%directive directive:{name}" for name in NAMES if name not in off
     ]
@@ -193,10 +193,10 @@ def test_the_banner_tells_what_is_on(tmp_path: Path) -> None:
     echo = x_directive("echo", ["/bin/echo"])
     with_all = Ports(programs=FakePrograms(), connector=FakeConnector())
     for compat, ports, bits in [
-        ("arin", Ports(), "003aff"),
-        ("rfc", Ports(), "003af7"),
-        ("arin", with_all, "003aff"),
-        ("rfc", with_all, "007aff"),
+        ("arin", Ports(), "003eff"),
+        ("rfc", Ports(), "003ef7"),
+        ("arin", with_all, "003eff"),
+        ("rfc", with_all, "007eff"),
     ]:
         service = Service(reader, settings(compat, external=(echo,)), ports)  # type: ignore[arg-type]
         assert f":{bits}:".encode() in service.banner, (compat, bits)
