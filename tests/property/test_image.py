@@ -39,6 +39,7 @@ NETWORK = ClassDef(
         A("IP-Network", index=IndexType.CIDR, repeatable=True),
         A("Contact", type=AttributeType.ID, index=IndexType.EXACT),
         A("Note"),
+        A("Address", index=IndexType.ALL),  # its number is less than that of Name: see PERSON
         A("Secret", private=True, index=IndexType.EXACT),
     ),
 )
@@ -83,7 +84,17 @@ _TEXTS = [
 ]
 _NETWORKS = [
     *("10.0.0.0/8", "10.0.0.0/16", "10.0.0.0/24", "10.0.0.0/2", "10.0.1.0/24", "10.0.0.1"),
-    *("10.0.1.7/24", "010.0.0.1/32", "0.0.0.0/0", "10.0.0.0/20", "11.0.0.0/8", "10.0.0.256"),
+    *(
+        "10.0.1.7/24",
+        "010.0.0.1/32",
+        "0.0.0.0/0",
+        "0.0.0.0/2",
+        "0.0.0.0/24",
+        "0.0.0.0/20",
+        "10.0.0.0/20",
+        "11.0.0.0/8",
+        "10.0.0.256",
+    ),
     *("fd00::/16", "fd00::/32", "fd00::1", "fd00::/128", "10.0.0.0 - 10.0.0.255", "::1"),
 ]
 _IDS = ["1.example.net", "2.example.net", "G.example.net", "3.10.0.0.0/8"]
@@ -312,7 +323,8 @@ def dense_query(random: Random) -> Query:
         if match is Match.BELOW:
             value = random.choice(["10.0.0.0/8", "0.0.0.0/0", "FD00::/16", "10.0.0.0/16"])
         elif match is not Match.EXACT and random.random() < 0.6:
-            value = value[: random.choice((1, 2, 7))]
+            count = random.choice((1, 2, 7))
+            value = value[-count:] if match is Match.SUFFIX else value[:count]
         return Term(value, match, random.choice([None, None, random.choice(words)]))
 
     chains = [
