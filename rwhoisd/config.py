@@ -412,7 +412,7 @@ class Config(BaseSettings):
 
     def path(self, path: Path) -> Path:
         """``path`` with relative paths starting from the configuration's folder."""
-        return self.folder / path.expanduser()
+        return Path(os.path.normpath(self.folder / path.expanduser()))
 
     @property
     def state_path(self) -> Path:

@@ -208,6 +208,7 @@ def _log_to_stderr(level: str) -> None:
         level=level.upper(),
         format="%(asctime)s rwhoisd[%(process)d] %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _raise_file_limit() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rwhoisd.config import Config
+from rwhoisd.directory.changes import Source
 from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
 
@@ -88,7 +89,6 @@ def run(config: Config) -> None:
 
 
 async def _run(config: Config) -> None:
-    from rwhoisd.image.catch_up import catch_up
     from rwhoisd.store import Store
 
     async with contextlib.AsyncExitStack() as stack:
@@ -99,10 +99,34 @@ async def _run(config: Config) -> None:
             await _import_arin(store, config.path(config.arin_config))
         if config.zones:
             await _load_zones(store, [config.path(zone) for zone in config.zones])
-        eol = DIALECTS[config.compat].eol
         async with store.snapshot() as source:
-            if await catch_up(source, config.image_path, eol):
-                logger.info("image %s is up to date", config.image_path)
+            await _renew_image(source, config)
+
+
+async def _renew_image(source: Source, config: Config) -> None:
+    """Make the image agree with the store and the configuration."""
+    from rwhoisd.image.build import build
+    from rwhoisd.image.catch_up import catch_up
+
+    path, eol = config.image_path, DIALECTS[config.compat].eol
+    if not path.exists() or _lacks_reversed(config):
+        await build(source, path, eol, reverse=config.query.leading_wildcard)
+    elif not await catch_up(source, path, eol):
+        return
+    logger.info("image %s is new", path)
+
+
+def _lacks_reversed(config: Config) -> bool:
+    """Whether leading wildcards were switched on after the image was built."""
+    from rwhoisd.image.errors import ImageError
+    from rwhoisd.image.info import info
+
+    if not config.query.leading_wildcard:
+        return False
+    try:
+        return not info(config.image_path).reversed_index
+    except ImageError:
+        return False  # it will be built anew, and that is told
 
 
 async def _import_arin(store: "Store", conf: Path) -> None:
