@@ -80,10 +80,13 @@ class Target:
             yield store
 
     @asynccontextmanager
-    async def open_any(self) -> AsyncIterator[Store]:
-        """The store whatever the version of its tables; made where there is none."""
-        self._make_folder()
-        async with await Store.open(self.url, create=True, check=False) as store:
+    async def open_any(self, *, create: bool = False) -> AsyncIterator[Store]:
+        """The store whatever the version of its tables; ``create`` makes a missing SQLite file."""
+        path = sqlite_path(self.url)
+        missing = create and path is not None and not path.exists()
+        if missing:
+            self._make_folder()
+        async with await Store.open(self.url, create=missing, check=False) as store:
             yield store
 
     def _make_folder(self) -> None:

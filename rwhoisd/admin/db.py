@@ -24,12 +24,12 @@ def upgrade(
 
     async def work() -> int:
         target = common.target(config, state, store, None)
-        async with target.open_any() as opened:
+        async with target.open_any(create=True) as opened:
             before = await opened.revision()
             await opened.upgrade()
             after = await opened.revision()
-            done = "is up to date" if before == after else f"brought from {before} to {after}"
-            typer.echo(f"{opened.place}: {done}")
+            came = f", was {before or 'empty'}" if before != after else ""
+            typer.echo(f"{opened.place}: schema {after}{came}")
         return DONE
 
     common.run(work)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rwhoisd.directory.area import AuthorityArea
-from rwhoisd.directory.changes import Operation
+from rwhoisd.directory.changes import Change, Operation
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
@@ -20,6 +20,8 @@ ARIN_AREAS: Final = "arin-files.areas"
 ARIN_FINGERPRINT: Final = "arin-files.fingerprint"
 Progress = Callable[[str, int], None]  # area, objects read so far
 _STEP: Final = 1000
+_FEW: Final = 1000  # so many objects are asked for one by one
+_EVER: Final = TimeStamp("0" * 17)
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,14 @@ class _AreaLoad:
         area = self._placed(before)
         result = self._result = AreaResult(area.name.text, created=before is None)
         result.definition_changed = before is None or _definition(area) != _definition(before)
+        if before is None and not (self._options.dry_run or self._options.diffs):
+            return await self._fill(change, area, result)
         planner = Planner(
             area.schema, self._source, prune=self._options.prune, force=self._options.force
         )
         async for batch in change.batches():
             for stored in batch:
                 planner.know(stored)
-        if not planner.knows_any and not self._options.dry_run and not self._options.diffs:
-            return await self._fill(change, area, result)
         for obj in self._counted(result):
             planner.want(obj)
         plan = planner.finish()
@@ -159,7 +161,7 @@ class _AreaLoad:
     async def _fill(
         self, change: AreaChange, area: AuthorityArea, result: AreaResult
     ) -> AreaResult:
-        """Add everything to an area without objects, without holding it in memory."""
+        """Add everything to a new area, without holding it in memory."""
         await change.put_area(area)
         for obj in self._counted(result):
             ours = replace(obj, source=self._source)
@@ -169,24 +171,37 @@ class _AreaLoad:
 
     async def _respect_deletions(self, plan: Plan) -> None:
         """What somebody else deleted since is not added again, but a conflict."""
-        if self._options.force or plan.own == 0:
+        if self._options.force or not plan.added:
             return
+        deleted = await self._deleted([step.object for step in plan.added])
         kept = []
         for step in plan.added:
-            source = await self._deleted_by(step.object)
-            if source is None:
+            last = deleted.get((step.object.id or "").lower())
+            if last is None or last.source == self._source:
                 kept.append(step)
             else:
-                plan.conflicts.append(Conflict(step.object, None, source))
+                plan.conflicts.append(Conflict(step.object, None, last.source))
         plan.added = kept
 
-    async def _deleted_by(self, obj: Object) -> str | None:
-        if obj.id is None:
-            return None
-        last = await self._store.journal(obj.area, object_id=obj.id, newest_first=True, limit=1)
-        if last and last[0].operation is Operation.DELETE and last[0].source != self._source:
-            return last[0].source
-        return None
+    async def _deleted(self, objects: Sequence[Object]) -> dict[str, Change]:
+        """ID, lower case → the deletion that was the last thing to happen to that object."""
+        ids = {obj.id.lower(): obj.id for obj in objects if obj.id}
+        if len(ids) <= _FEW:
+            entries = [entry for one in ids.values() for entry in await self._last(one)]
+        else:
+            async with self._store.snapshot() as source:
+                changes = source.changes(self._area.name.text, _EVER)
+                entries = [entry async for entry in changes]
+        last: dict[str, Change] = {}
+        for entry in entries:
+            obj = entry.after or entry.before
+            if obj is not None and obj.id:
+                last[obj.id.lower()] = entry
+        return {k: entry for k, entry in last.items() if entry.operation is Operation.DELETE}
+
+    async def _last(self, object_id: str) -> list[Change]:
+        name = self._area.name.text
+        return await self._store.journal(name, object_id=object_id, newest_first=True, limit=1)
 
     async def _describe(self, change: AreaChange, plan: Plan, result: AreaResult) -> None:
         result.added, result.changed = len(plan.added), len(plan.changed)

@@ -143,11 +143,6 @@ class Planner:
         self._places: dict[str, int] = {}
         self._plan = Plan(source)
 
-    @property
-    def knows_any(self) -> bool:
-        """Whether anything is stored."""
-        return bool(self._known)
-
     def know(self, stored: StoredObject) -> None:
         """Take in a stored object of any source."""
         known = Known.of(stored)

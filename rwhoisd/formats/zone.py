@@ -19,7 +19,7 @@ from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.names import AreaName
-from rwhoisd.directory.objects import Line, Object, with_synthesized
+from rwhoisd.directory.objects import Line, Object
 from rwhoisd.directory.schema import ClassDef, Schema
 from rwhoisd.directory.soa import Soa
 from rwhoisd.directory.validate import ObjectRules, Violation, unknown_attributes
@@ -329,9 +329,8 @@ def zone_toml(area: AuthorityArea) -> str:
 
 
 def object_text(obj: Object) -> str:
-    """An object as a block of a zone file."""
-    lines = with_synthesized(obj.lines, obj.area, obj.class_name)
-    return "".join(f"{name}: {value}\n" for name, value in lines)
+    """An object as a block of the zone file of its class."""
+    return "".join(f"{name}: {value}\n" for name, value in obj.lines)
 
 
 class ZoneWriter:

@@ -53,9 +53,8 @@ def attributes(draw: st.DrawFn) -> tuple[AttributeDef, ...]:
     names = distinct(draw(st.lists(WORDS, min_size=1, max_size=6)))
     made = []
     while names:
-        name, aliases = names.pop(), []
-        while names and draw(st.booleans()):
-            aliases.append(names.pop())
+        name, count = names.pop(), draw(st.integers(0, 2))
+        aliases, names = names[:count], names[count:]
         primary = draw(st.booleans())
         multi_line = draw(st.booleans())
         made.append(
