@@ -40,7 +40,10 @@ layers: $(VENV)/.ready ## DESIGN §2: lower never imports higher
 	$(BIN)/lint-imports
 
 conformance: $(VENV)/.ready ## play the suite against this server
-	$(BIN)/rwhois-conformance --self
+	$(BIN)/rwhois-conformance --set arin --spawn '$(abspath $(BIN))/rwhoisd serve --arin-config {dir}/rwhoisd.conf \
+	  --listen 127.0.0.1:{port} --state {dir}/.state --workers 1 --compat {mode}'
+	$(BIN)/rwhois-conformance --set rfc --spawn '$(abspath $(BIN))/rwhoisd serve --arin-config {dir}/rwhoisd.conf \
+	  --listen 127.0.0.1:{port} --state {dir}/.state --workers 1 --compat {mode}'
 
 bench: $(VENV)/.ready ## ratios beside a bare echo server; ARIN=DIR adds ARIN's server
 	$(BIN)/python -m bench $(if $(ARIN),--arin-bin $(ARIN)) $(BENCH)

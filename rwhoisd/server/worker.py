@@ -28,6 +28,7 @@ from rwhoisd.server.listeners import Listener
 from rwhoisd.server.notices import StoredNotices
 from rwhoisd.server.programs import LocalPrograms
 from rwhoisd.server.querylog import QueryLog
+from rwhoisd.server.registry import LazyStore, StoreRegistry
 from rwhoisd.server.transport import Hub, Manners
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
@@ -109,7 +110,7 @@ class Worker:
         self._frames = Frames()
         self._reader = ImageReader(self._config.image_path)
         self._log = QueryLog(settings.query_log(self._config))
-        self._notices = StoredNotices(self._config.store_url)
+        self._store = LazyStore(self._config.store_url)
         self._hub = Hub(self._manners(self._config), self._limits, self._log)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._control.setblocking(False)
@@ -130,7 +131,7 @@ class Worker:
         for server in servers:
             server.close()
         await self._hub.drain(self._config.limits.drain_seconds)
-        await self._notices.close()
+        await self._store.close()
         self._log.close()
         self._reader.close()
 
@@ -138,13 +139,14 @@ class Worker:
         access = settings.access(config)
         programs = config.programs
         ports = Ports(
-            notices=self._notices,
+            notices=StoredNotices(self._store),
             programs=LocalPrograms(
                 programs.run,
                 config.path(programs.folder) if programs.folder else config.state_path,
                 [config.path(path) for path in programs.search],
             ),
             connector=StreamConnector(AccessRules.from_texts(config.forward.allow)),
+            registry=StoreRegistry(self._store, config.image_path),
         )
         service = Service(self._reader, settings.service(config, access, self._host), ports)
         return Manners(
