@@ -93,8 +93,13 @@ class AreaChange(Protocol):
     async def add(self, obj: Object) -> StoredObject:
         """Add an object."""
 
-    async def modify(self, row: int, obj: Object, *, seen: str | None = None) -> None:
-        """Replace the object of ``row``; 325 when its Updated is not ``seen``."""
+    async def modify(
+        self, row: int, obj: Object, *, seen: str | None = None, unique: bool = True
+    ) -> None:
+        """Replace the object of ``row``; 325 when its Updated is not ``seen``.
+
+        With ``unique`` a primary key that another object has is refused (324).
+        """
 
     async def delete(self, row: int) -> None:
         """Remove the object of ``row``."""

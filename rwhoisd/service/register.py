@@ -18,7 +18,7 @@ from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.guardian import GUARDIAN_CLASS
-from rwhoisd.directory.objects import Line, Object
+from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.schema import BASE_ATTRIBUTES, ClassDef
 from rwhoisd.directory.validate import ObjectRules, dangling, unknown_attributes
 from rwhoisd.image.reader import Image
@@ -93,9 +93,10 @@ class Wanted:
         """First value of a base attribute."""
         return next((value for n, value in self.lines if n == name), None)
 
-    def object(self, lines: Sequence[Line]) -> Object:
+    def object(self, lines: Sequence[Line], order: int = 0) -> Object:
         """The object of these lines."""
-        return Object(self.area.name.text, self.class_def.name, tuple(lines), source=SOURCE)
+        name = self.class_def.name
+        return Object(self.area.name.text, name, tuple(lines), source=SOURCE, order=order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,9 @@ class Registration:
             obj = self._object(wanted, wanted.lines, change, target.object_id, before.object)
             if self._context.dialect.mod_checks_key and await self._key_moved(change, obj, before):
                 raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
-            await change.modify(before.row, obj, seen=target.updated)
+            await change.modify(
+                before.row, obj, seen=target.updated, unique=self._context.dialect.mod_checks_key
+            )
         return OK
 
     async def delete(self, found: Sequence[Record]) -> Reply:
@@ -252,7 +255,8 @@ class Registration:
         own = {"ID": object_id, "Updated": change.serial.text}
         kept = [(name, own.get(name, value)) for name, value in lines]
         missing = [line for line in own.items() if line[0] not in {name for name, _ in kept}]
-        return wanted.object([*kept, *missing])
+        order = late_order(int(change.serial.text))  # what was registered comes last (§8.6)
+        return wanted.object([*kept, *missing], order)
 
     async def _key_moved(self, change: AreaChange, obj: Object, before: StoredObject) -> bool:
         """Whether the object was given a primary key that another one has."""

@@ -222,25 +222,33 @@ class FakeChange:
         return [s for s in await self._registry.find(object_id) if s.object.area == self._name]
 
     async def key_taken(self, obj: Object) -> bool:
+        return bool(self._holders(obj))
+
+    def _holders(self, obj: Object) -> set[int]:
+        """Rows of the objects with the primary key of ``obj``."""
         assert self.area is not None
         class_def = self.area.schema.class_def(obj.class_name)
         assert class_def is not None
         key = obj.key_values(class_def)
-        return key is not None and any(
-            other.key_values(class_def) == key
-            for other in self.rows.values()
+        return {
+            row
+            for row, other in self.rows.items()
             if (other.area, other.class_name) == (obj.area, obj.class_name)
-        )
+            and key is not None
+            and other.key_values(class_def) == key
+        }
 
     async def add(self, obj: Object) -> StoredObject:
         row = max(self.rows) + 1
         self.rows[row] = obj
         return StoredObject(row, row, obj)
 
-    async def modify(self, row: int, obj: Object, *, seen: str | None = None) -> StoredObject:
+    async def modify(
+        self, row: int, obj: Object, *, seen: str | None = None, unique: bool = True
+    ) -> None:
+        assert not unique or self._holders(obj) <= {row}
         assert self.rows[row].updated == seen
         self.rows[row] = obj
-        return StoredObject(row, row, obj)
 
     async def delete(self, row: int) -> None:
         del self.rows[row]

@@ -7,7 +7,7 @@ import pytest
 
 from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.guardian import Credentials
-from rwhoisd.directory.objects import Object
+from rwhoisd.directory.objects import Object, late_order
 from rwhoisd.service.guardians import proves
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
@@ -93,6 +93,7 @@ def test_add(tmp_path: Path, compat: Compat, answer: list[str]) -> None:
             *(("ID", f"{NEW_SERIAL}.a.com"), ("Updated", NEW_SERIAL)),
         ),
         source="registration",
+        order=late_order(int(NEW_SERIAL)),
     )
 
 
