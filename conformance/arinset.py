@@ -114,17 +114,16 @@ def judge(expectation: Expectation, heard: Heard, standing: Standing) -> Outcome
 
 def explained(ruling: Ruling, received: str, *, volatile: bool = False) -> bool:
     """Whether each answer is the expected one, or one that a ruling allows beside it."""
-    banner, rest = split_responses(received)
+    banner, rest = split_responses(ruling.masked(received))
     answers = [banner, *rest]
     for number, wanted in enumerate(ruling.responses):
         if number >= len(answers):
             return False
         expected = ruling.masked(normal(wanted, volatile=volatile))
-        if meaning(expected) == meaning(answers[number]):
-            continue
-        if leeway := ruling.explains(number, answers[number]):
-            if leeway.ends:
-                return True
+        leeway = ruling.explains(number, answers[number])
+        if leeway is not None and leeway.ends:
+            return True
+        if leeway is not None or meaning(expected) == meaning(answers[number]):
             continue
         if number not in ruling.fewer or not _part(answers[number], expected):
             return False

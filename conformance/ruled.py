@@ -5,7 +5,7 @@ all in ``arin/ruled.toml``:
 
 - it *rewrites* the expected answer (``find``/``put``, ``answer``, ``transform``);
 - it *accepts* other answers beside the expected one (``received``), where the papers leave room;
-- it *masks* what is the server's own on both sides (``mask``).
+- it *masks*: what is the server's own is left out on both sides (``mask``).
 
 A difference that no rule explains stays a finding.
 """
@@ -135,7 +135,9 @@ def _each_referral_once(exchange: Exchange, session: Session) -> str:  # noqa: A
 
 def _limit_of_digits(exchange: Exchange, session: Session) -> str:
     """N21: digits or 338; the line of -status follows."""
-    if match := re.fullmatch(r"-limit\s+[\"']?([^\s\"']+)[\"']?", exchange.command, re.IGNORECASE):
+    if match := re.fullmatch(
+        r"-limit\S*\s+[\"']?([^\s\"']+)[\"']?", exchange.command, re.IGNORECASE
+    ):
         if not match[1].isdigit():
             return "%error 338 Invalid directive syntax\n"
         if exchange.response.startswith("%ok"):
@@ -240,7 +242,7 @@ class Ruling:
     def masked(self, text: str) -> str:
         """``text`` without what is the server's own."""
         for mask in self.masks:
-            text = re.sub(mask, "<own>", text)
+            text = re.sub(mask, "", text)
         return text
 
     def explains(self, number: int, received: str) -> Leeway | None:

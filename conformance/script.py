@@ -67,7 +67,7 @@ class Pattern(NamedTuple):
 
     def ends_answer(self) -> bool:
         """Whether it is a final %ok or %error."""
-        return self.kind != "any" and self.text.startswith(("%ok", "%error"))
+        return self.kind != "any" and self.text.startswith(("%ok", "%error", "%(ok|error"))
 
 
 class Send(NamedTuple):
