@@ -30,6 +30,7 @@ class Dialect:
     xfer_ignores_unknown: bool  # §5: "foo=bar" does not count; 338 in rfc mode (R3.3.14-6)
     register_blank: bool  # A12: "%register ID: x"
     register_checks_references: bool  # R3.3.9-19: 323, which ARIN's server never gives
+    register_checks_scheme: bool  # R2.3.6-6: a Guard-Scheme that nobody can use is 321
     mod_checks_key: bool  # R3.3.9-20: a mod to another object's key is 324; not at ARIN's (§6.4)
     arin_schema: bool  # A17: line order, "Text"
     soa_contacts: bool  # A20: tech-contact, admin-contact
@@ -64,6 +65,7 @@ ARIN: Final = Dialect(
     xfer_ignores_unknown=True,
     register_blank=True,
     register_checks_references=False,
+    register_checks_scheme=False,
     mod_checks_key=False,
     arin_schema=True,
     soa_contacts=False,
@@ -94,6 +96,7 @@ RFC: Final = Dialect(
     xfer_ignores_unknown=False,
     register_blank=False,
     register_checks_references=True,
+    register_checks_scheme=True,
     mod_checks_key=True,
     arin_schema=False,
     soa_contacts=True,

@@ -52,4 +52,6 @@ def may_see_and_change(
     live = tuple(guardians)
     if any(g.id in held for g in live):
         return True
-    return obj.class_name.lower() == GUARDIAN_CLASS and not obj.guardians and obj.id in held
+    own = {name.lower() for name in obj.guardians}
+    linked = any((g.id or "").lower() in own for g in live)
+    return obj.class_name.lower() == GUARDIAN_CLASS and not linked and obj.id in held

@@ -29,6 +29,7 @@ from rwhoisd.protocol.spool import Action, Record, Spool, records
 from rwhoisd.service.context import Answering, Context, syntax_error
 from rwhoisd.service.guardians import Guardians, normalized, wire_text
 from rwhoisd.service.ports import AreaChange, Registry
+from rwhoisd.service.security import SCHEMES
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,11 @@ class Wanted:
     area: AuthorityArea
     class_def: ClassDef
     lines: tuple[Line, ...]
+
+    @property
+    def is_guardian(self) -> bool:
+        """Whether it is to guard other objects."""
+        return self.class_def.name.lower() == GUARDIAN_CLASS
 
     def value(self, name: str) -> str | None:
         """First value of a base attribute."""
@@ -205,6 +211,8 @@ class Registration:
         if dialect.register_checks_references:
             for violation in dangling(wanted.object(lines), wanted.class_def, self._exists):
                 raise RwhoisError(violation.code, violation.attribute)
+        if dialect.register_checks_scheme and wanted.is_guardian:
+            _known_scheme(lines)
         if wanted.class_def.parse_program:
             # Never to be passed by, as it may be what decides who registers what (§6.6).
             log.error("class %s: its parse program cannot be run", wanted.class_def.name)
@@ -250,7 +258,7 @@ class Registration:
         before: Object | None = None,
     ) -> Object:
         """The object as it is stored: lines as sent, ID and Updated last when not sent."""
-        if wanted.class_def.name.lower() == GUARDIAN_CLASS:
+        if wanted.is_guardian:
             lines = normalized(lines, before)
         own = {"ID": object_id, "Updated": change.serial.text}
         kept = [(name, own.get(name, value)) for name, value in lines]
@@ -305,6 +313,13 @@ def _placed_once(lines: Sequence[Line]) -> None:
     for name in ("Class-Name", "Auth-Area"):
         if names.count(name) > 1:
             raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE, name)
+
+
+def _known_scheme(lines: Sequence[Line]) -> None:
+    """Raises: RwhoisError 321, when a guardian's scheme is none of ours (R2.3.6-6)."""
+    for name, value in lines:
+        if name.lower() == "guard-scheme" and value.strip().lower() not in SCHEMES:
+            raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, name)
 
 
 def _master(area: AuthorityArea) -> None:

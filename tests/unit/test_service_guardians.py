@@ -117,6 +117,14 @@ def test_stale_guardians_close_an_object(tmp_path: Path) -> None:
     assert "contact:Pin:1" not in said
 
 
+def test_a_guardian_whose_own_guardians_are_gone_guards_itself(tmp_path: Path) -> None:
+    lines = (("ID", "1.a.com"), ("Guardian", "gone.a.com"), ("Guard-Scheme", "pw"))
+    alone = Object("a.com", "guardian", (*lines, ("Guard-Info", "x")))
+    reader = open_reader(tmp_path, objects=[alone])
+    one = Talk(Service(reader, settings(), Ports(registry=FakeRegistry())))
+    assert "guardian:Guard-Info:x" in one.say("-security on request pw x", "1.a.com")
+
+
 def guardian(scheme: str, info: str) -> Object:
     return Object("a.com", "guardian", (("Guard-Scheme", scheme), ("Guard-Info", info)))
 

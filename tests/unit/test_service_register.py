@@ -215,6 +215,16 @@ def test_a_secret_is_stored_as_its_hash(tmp_path: Path) -> None:
     assert proves(Credentials("crypt-pw", "hush"), stored)
 
 
+@pytest.mark.parametrize(
+    ("compat", "answer"),
+    [("arin", "%ok"), ("rfc", "%error 321 Invalid attribute syntax: Guard-Scheme")],
+)
+def test_a_scheme_that_nobody_can_use(tmp_path: Path, compat: Compat, answer: str) -> None:
+    one, _ = talk(tmp_path, compat)
+    guardian = ("CN: guardian", "AA: a.com", "Guard-Scheme: smoke", "Guard-Info: hush")
+    assert registered(one, "add", *guardian)[-1] == answer
+
+
 @pytest.mark.parametrize("compat", ["arin", "rfc"])
 def test_mod(tmp_path: Path, compat: Compat) -> None:
     one, registry = talk(tmp_path, compat)
