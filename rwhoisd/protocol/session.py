@@ -35,6 +35,7 @@ from rwhoisd.protocol.requests import (
     Request,
     Signal,
 )
+from rwhoisd.protocol.ripe import without_flags
 from rwhoisd.protocol.spool import Spool
 
 DEFAULT_LIMIT: Final = 20  # objects per answer at the start of a session (arin-rwhoisd.md §3)
@@ -87,6 +88,7 @@ class Session:
         "_dialect",
         "_due",
         "_ended",
+        "_fresh",
         "_lines",
         "_ok",
         "_parts",
@@ -108,6 +110,7 @@ class Session:
         )
         self._due: Request | None = None
         self._ended = False
+        self._fresh = True  # no line has come yet
         self._parts: Iterator[bytes] | None = None
         self.closing = False
         self.peer = Peer(address, limits)
@@ -225,7 +228,10 @@ class Session:
 
     def _request(self, line: bytes) -> Request | None:
         """The request in a line that is not empty; None when it went into the spool."""
+        fresh, self._fresh = self._fresh, False
         if line[0] == _DASH and self._is_directive(line):
+            if fresh and (query := without_flags(line)):
+                return QueryRequest(query)  # W15; no directive has a name of one letter
             return _directive(line[1:].decode("latin-1"))
         if self.peer.spool is not None:
             self.peer.spool.append(line)
