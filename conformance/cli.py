@@ -72,7 +72,7 @@ class UsageError(Exception):
 
 @app.command(help=_HELP)
 def conformance(
-    server: Annotated[str, typer.Argument(metavar="[HOST:PORT]", help="A running server.")] = "",
+    server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="A running server.")] = "",
     spawn: Annotated[str, typer.Option(metavar="CMD", help="Start servers with this.")] = "",
     arin_bin: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A built rwhoisd and rwhois_indexer.")
