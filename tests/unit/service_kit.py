@@ -177,10 +177,10 @@ class Talk:
         wire = b""
         self.session.receive("".join(line + "\r\n" for line in lines).encode("latin-1"))
         while isinstance(request := self.session.next_request(), Request):
-            wire += self._answer(request)
+            wire += self.answer(request)
         return wire.decode("latin-1").replace("\r\n", "\n").split("\n")[:-1]
 
-    def _answer(self, request: Request) -> bytes:
+    def answer(self, request: Request) -> bytes:
         reply = self.service.handle(self.session.peer, request)
         if not isinstance(reply, Reply):
             reply = asyncio.run(_wait(reply))
