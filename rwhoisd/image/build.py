@@ -236,7 +236,7 @@ def pair_of_object(scopes: Scopes, area_number: int, stored: StoredObject) -> Pa
     return pair
 
 
-def table_entry(stored: StoredObject, pair: Pair, source: int, flags: Flag) -> Entry:
+def table_entry(stored: StoredObject, pair: Pair, source: int, flags: int) -> Entry:
     """The object table's line of an object."""
     return Entry(
         stored.row,

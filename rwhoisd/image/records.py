@@ -19,12 +19,12 @@ from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import OBJECTS, OFFSETS, RECORDS
 
 HEADER: Final = b"rwhoisd records\n"  # so that no file is empty, and record 0 has a start
-_TABLE_HEADER: Final = b"rwhoisd objects, format 1\n".ljust(32, b"\0")
+_TABLE_HEADER: Final = b"rwhoisd objects\n".ljust(24, b"\0")
 _BUFFERED: Final = 1 << 20
 
 
 class Entry(NamedTuple):
-    """What the object table says of a record."""
+    """What the object table says of a record: three numbers of eight octets."""
 
     row: int
     order: int
@@ -34,8 +34,34 @@ class Entry(NamedTuple):
     source: int
     flags: int
 
+    def pack(self) -> bytes:
+        """The line of the table: order, then row, class, flags, then position, area, source.
 
-_ENTRY: Final = Struct("<QQQHHHH")
+        Raises: ImageError, when a number is too large.
+        """
+        for value, bits, what in zip(self, _BITS, self._fields, strict=True):
+            if value >> bits:
+                raise ImageError(f"row {self.row}: {what} {value} does not fit into {bits} bits")
+        first = self.row << 24 | self.class_number << 12 | self.flags
+        second = self.position << 24 | self.area << 8 | self.source
+        return _ENTRY.pack(self.order, first, second)
+
+    @classmethod
+    def unpack(cls, order: int, first: int, second: int) -> "Entry":
+        """The entry of a line of the table."""
+        return cls(
+            row=first >> 24,
+            order=order,
+            position=second >> 24,
+            area=second >> 8 & 0xFFFF,
+            class_number=first >> 12 & 0xFFF,
+            source=second & 0xFF,
+            flags=first & 0xFFF,
+        )
+
+
+_BITS: Final = (40, 64, 40, 16, 12, 8, 12)  # of an entry's fields
+_ENTRY: Final = Struct("<QQQ")
 ENTRY_OCTETS: Final = _ENTRY.size
 
 
@@ -47,7 +73,7 @@ class RecordFiles:
         offsets = _mapped(folder / OFFSETS)
         self.offsets = memoryview(offsets)[: len(offsets) // 8 * 8].cast("Q")
         self._table = _mapped(folder / OBJECTS)
-        if self.data[: len(HEADER)] != HEADER or self._table[:32] != _TABLE_HEADER:
+        if self.data[: len(HEADER)] != HEADER or self._table[:ENTRY_OCTETS] != _TABLE_HEADER:
             raise ImageError(f"{folder}: not the files of an image; build the image anew")
 
     def holds(self, records: int, octets: int) -> bool:
@@ -78,16 +104,17 @@ class RecordFiles:
 
     def entry(self, number: int) -> Entry:
         """The object table's line of a record."""
-        return Entry._make(_ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS))
+        return Entry.unpack(*_ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS))
 
     def flags(self, number: int) -> int:
         """The flags of a record."""
-        return self._table[(number + 1) * ENTRY_OCTETS + ENTRY_OCTETS - 2]
+        start = (number + 1) * ENTRY_OCTETS
+        return self._table[start + 8] | (self._table[start + 9] & 0xF) << 8
 
     def order(self, number: int) -> tuple[int, int]:
         """Order and row of a record: what sorts it among equals."""
-        row, order, *_ = _ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS)
-        return order, row
+        order, first, _ = _ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS)
+        return order, first >> 24
 
 
 def _mapped(path: Path) -> mmap.mmap:
@@ -128,7 +155,7 @@ class RecordWriter:
         data.append(record)
         self.octets += len(record)
         offsets.append(self.octets)
-        table.append(_ENTRY.pack(*entry))
+        table.append(entry.pack())
         self._pending_octets += len(record)
         if self._pending_octets >= _BUFFERED:
             self.flush()

@@ -7,14 +7,13 @@ test holds the two together.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntFlag
-from typing import Final
+from typing import Final, NamedTuple
 
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.names import AreaName, HierarchicalName, Network
-from rwhoisd.directory.objects import Line, Object
+from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
 from rwhoisd.directory.phonetic import phonetic_key
 from rwhoisd.directory.schema import AttributeDef, IndexType
 from rwhoisd.image import keys
@@ -22,6 +21,7 @@ from rwhoisd.image.errors import ImageError
 from rwhoisd.image.scopes import Pair
 
 REFERRED_AREA: Final = "referred-auth-area"
+_SHAPES: Final = 1024  # kept for each class
 
 
 class Flag(IntFlag):
@@ -36,31 +36,75 @@ class Flag(IntFlag):
     RAW = 64  # has lines that are not shown: the object is in the table "raw"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """An object as bytes; ``full`` is None when it equals ``public``."""
 
     public: bytes
     full: bytes | None
     raw: bytes | None
-    flags: Flag
+    flags: int
 
 
-class _Shown:
-    """How a line of one attribute is shown, and which keys its values get."""
+class _Slot(NamedTuple):
+    """A line whose values are keys: its place among the lines, and the kinds of keys."""
 
-    __slots__ = ("cidr", "exact", "folded", "plain", "prefix", "private", "scope", "sound")
+    line: int
+    scope: int
+    exact: bool
+    cidr: bool
+    sound: bool
 
-    def __init__(self, pair: Pair, attribute: AttributeDef, written: str) -> None:
-        self.prefix = f"{pair.class_def.name}:{attribute.name}{attribute.type.mark}:"
-        self.private = attribute.private
-        self.folded = written.lower()
-        self.plain = written == attribute.name
-        self.scope = pair.scope_of[attribute.name.lower()]
-        parts = attribute.index.parts
-        self.exact = IndexType.EXACT in parts
-        self.cidr = IndexType.CIDR in parts
-        self.sound = IndexType.SOUNDEX in parts
+
+class _Shape:
+    """How objects with the same attribute names in the same order are shown and found.
+
+    Most objects of a class have one of a few shapes, so what depends on names is worked out once
+    and an object costs two "%" of its values.
+    """
+
+    __slots__ = ("flags", "full", "guarded", "open", "plain", "private", "public", "shown", "slots")
+
+    def __init__(self, renderer: "ClassRenderer", names: tuple[str, ...], area: str) -> None:
+        class_def = renderer.pair.class_def
+        known = [(i, a) for i, n in enumerate(names) if (a := class_def.attribute(n))]
+        folded = [n.lower() for n in names]
+        added, flags = _added_lines(folded, area, class_def.name)
+        self.flags = flags
+        self.shown = [i for i, _ in known]  # lines that are shown at all
+        self.open = [i for i, a in known if not a.private]
+        self.full = renderer.template(added, [a for _, a in known])
+        self.public = renderer.template(added, [a for _, a in known if not a.private])
+        self.guarded = renderer.always_guarded or "guardian" in folded
+        self.private = folded.index("private") if "private" in folded else None
+        self.plain = (
+            len(known) == len(names)
+            and all(names[i] == a.name for i, a in known)
+            and area == renderer.pair.area.name.text
+        )
+        self.slots = [
+            _Slot(i, renderer.pair.scope_of[a.name.lower()], *_kinds(a))
+            for i, a in known
+            if a.indexed
+        ]
+
+
+def _added_lines(
+    folded: Sequence[str], area: str, class_name: str
+) -> tuple[list[tuple[str, str]], int]:
+    """The lines that with_synthesized puts in front, and the flags that say so."""
+    added, flags = [], 0
+    if "auth-area" not in folded:
+        added.append(("Auth-Area", area))
+        flags |= Flag.ADDED_AREA
+    if "class-name" not in folded:
+        added.append(("Class-Name", class_name))
+        flags |= Flag.ADDED_CLASS
+    return added, int(flags)
+
+
+def _kinds(attribute: AttributeDef) -> tuple[bool, bool, bool]:
+    parts = attribute.index.parts
+    return IndexType.EXACT in parts, IndexType.CIDR in parts, IndexType.SOUNDEX in parts
 
 
 class ClassRenderer:
@@ -68,64 +112,64 @@ class ClassRenderer:
 
     def __init__(self, pair: Pair, eol: bytes) -> None:
         self.pair = pair
-        self._eol = eol.decode("ascii")
+        self.always_guarded = (
+            bool(pair.area.guardians) or pair.class_def.name.lower() == GUARDIAN_CLASS
+        )
+        self._eol = eol
         self._charset = pair.area.charset
         self._class = pair.class_def.name
-        self._known: dict[str, _Shown] = {}
-        self._always_guarded = bool(pair.area.guardians) or self._class.lower() == GUARDIAN_CLASS
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._referred = pair.class_def.attribute(REFERRED_AREA) if pair.is_referral else None
 
-    def _shown(self, name: str) -> _Shown | None:
-        known = self._known.get(name)
-        if known is None and (attribute := self.pair.class_def.attribute(name)):
-            known = self._known[name] = _Shown(self.pair, attribute, name)
-        return known
+    def template(self, added: Sequence[tuple[str, str]], attributes: Sequence[AttributeDef]) -> str:
+        """A record with a ``%s`` for each value of ``attributes``; "" without any line."""
+        eol = self._eol.decode("ascii")
+        lines = [f"{self._class}:{name}:{value}".replace("%", "%%") for name, value in added]
+        lines += [f"{self._class}:{a.name}{a.type.mark}:%s" for a in attributes]
+        return eol.join([*lines, "", ""]) if lines else ""
+
+    def _shape(self, obj: Object) -> tuple[_Shape, tuple[str, ...]]:
+        names, values = zip(*obj.lines, strict=True) if obj.lines else ((), ())
+        shape = self._shapes.get(names)
+        if shape is None or obj.area != self.pair.area.name.text:
+            shape = _Shape(self, names, obj.area)
+            if shape.plain:
+                if len(self._shapes) >= _SHAPES:
+                    self._shapes.clear()
+                self._shapes[names] = shape
+        return shape, values
 
     def render(self, obj: Object) -> Rendered:
         """Both views of an object, as visibility and render define them.
 
         Raises: ImageError, when a value has no place in the area's charset.
         """
-        shown = [(self._shown(name), value) for name, value in obj.lines]
-        lines = [(s, v) for s, v in shown if s is not None]
-        names = {s.folded for s, _ in lines}
-        flags = Flag.INDEXED if obj.indexed else Flag(0)
-        added: list[tuple[_Shown, str]] = []
-        if "auth-area" not in names:
-            added.append((self._base("Auth-Area"), obj.area))
-            flags |= Flag.ADDED_AREA
-        if "class-name" not in names:
-            added.append((self._base("Class-Name"), self._class))
-            flags |= Flag.ADDED_CLASS
-        text = [s.prefix + v for s, v in added]
-        text += [s.prefix + v for s, v in lines]
-        full = self._encode(text, obj)
-        public = full
-        if self._always_guarded or "guardian" in names:
+        shape, values = self._shape(obj)
+        flags = shape.flags | Flag.INDEXED if obj.indexed else shape.flags
+        shown = values if shape.plain else tuple([values[i] for i in shape.shown])
+        text = shape.full % shown
+        full = public = self._encode(text, obj)
+        if shape.guarded:
             flags |= Flag.GUARDED
-            if obj.private:
+            if shape.private is not None and values[shape.private].upper() in TRUE_WORDS:
                 flags |= Flag.HIDDEN
                 public = b""
-            elif any(s.private for s, _ in lines):
-                kept = [s.prefix + v for s, v in (*added, *lines) if not s.private]
-                public = self._encode(kept, obj)
-        if public is not full:
-            flags |= Flag.OWN_FULL
+            elif len(shape.open) < len(shape.shown):
+                open_values = tuple([values[i] for i in shape.open])
+                public = self._encode(shape.public % open_values, obj)
+            if public is not full:
+                flags |= Flag.OWN_FULL
         raw = None
-        if not self._can_be_read_back(obj, lines, full, len(text)):
+        if not (shape.plain and obj.class_name == self._class and self._splits(full, shape)):
             flags |= Flag.RAW
             raw = json.dumps([obj.area, obj.class_name, obj.lines]).encode("ascii")
         return Rendered(public, None if public is full else full, raw, flags)
 
-    def _base(self, name: str) -> _Shown:
-        shown = self._shown(name)
-        assert shown is not None
-        return shown
+    def _splits(self, full: bytes, shape: _Shape) -> bool:
+        """Whether line ends stand at the end of lines only."""
+        return full.count(self._eol) == shape.full.count(self._eol.decode("ascii"))
 
-    def _encode(self, lines: list[str], obj: Object) -> bytes:
-        if not lines:
-            return b""
-        text = self._eol.join([*lines, "", ""])
+    def _encode(self, text: str, obj: Object) -> bytes:
         try:
             return text.encode(self._charset)
         except UnicodeEncodeError as error:
@@ -133,17 +177,6 @@ class ClassRenderer:
                 f"area {obj.area}, object {obj.id or '?'}: {error.object[error.start]!r} does not"
                 f" exist in the area's charset {self._charset}"
             ) from error
-
-    def _can_be_read_back(
-        self, obj: Object, lines: Sequence[tuple[_Shown, str]], full: bytes, count: int
-    ) -> bool:
-        return (
-            len(lines) == len(obj.lines)
-            and all(s.plain for s, _ in lines)
-            and full.count(self._eol.encode("ascii")) == count + 1
-            and obj.area == self.pair.area.name.text
-            and obj.class_name == self._class
-        )
 
     def lines_of(self, full: bytes, flags: Flag) -> tuple[Line, ...]:
         """The lines of the object whose full view this is."""
@@ -155,7 +188,7 @@ class ClassRenderer:
         """Attribute name and value of each line of a view."""
         skip = len(self._class) + 1
         found = []
-        for line in view.split(self._eol.encode("ascii"))[:-2]:
+        for line in view.split(self._eol)[:-2]:
             name, _, value = line[skip:].partition(b":")
             found.append((name.partition(b";")[0].decode("ascii"), value))
         return found
@@ -164,18 +197,17 @@ class ClassRenderer:
         """Key and scope under which an object is found, each once; none when it is not indexed."""
         if not obj.indexed:
             return []
-        found: dict[tuple[bytes, int], None] = {}
-        for name, value in obj.lines:
-            shown = self._shown(name)
-            if shown is None:
-                continue
-            if shown.exact and (key := keys.text_key(value.encode(self._charset))):
-                found[key, shown.scope] = None
-            if shown.cidr and (network := Network.from_text(value.strip())):
-                found[keys.network_key(network), shown.scope] = None
-            if shown.sound and (key := keys.phonetic_key(phonetic_key(value))):
-                found[key, shown.scope] = None
-        return list(found)
+        found: list[tuple[bytes, int]] = []
+        shape, values = self._shape(obj)
+        for line, scope, exact, cidr, sound in shape.slots:
+            value = values[line]
+            if exact and (key := keys.text_key(value.encode(self._charset))):
+                found.append((key, scope))
+            if cidr and (network := Network.from_text(value.strip())):
+                found.append((keys.network_key(network), scope))
+            if sound and (key := keys.phonetic_key(phonetic_key(value))):
+                found.append((key, scope))
+        return list(dict.fromkeys(found))
 
     def links(self, obj: Object) -> list[HierarchicalName]:
         """Places for which an object of class ``referral`` holds the link (arin-rwhoisd.md §9).
