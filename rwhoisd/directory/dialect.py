@@ -27,6 +27,7 @@ class Dialect:
     display_details: bool  # A8, A10: "DUMP" with length and description
     notify_validates: bool  # A11
     forward_follows: bool  # A9
+    completes_referrals: bool  # R2.5-1: a URL without port gets :4321; verbatim in arin mode
     xfer_ignores_unknown: bool  # §5: "foo=bar" does not count; 338 in rfc mode (R3.3.14-6)
     register_blank: bool  # A12: "%register ID: x"
     register_checks_references: bool  # R3.3.9-19: 323, which ARIN's server never gives
@@ -62,6 +63,7 @@ ARIN: Final = Dialect(
     display_details=True,
     notify_validates=False,
     forward_follows=False,
+    completes_referrals=False,
     xfer_ignores_unknown=True,
     register_blank=True,
     register_checks_references=False,
@@ -93,6 +95,7 @@ RFC: Final = Dialect(
     display_details=False,
     notify_validates=True,
     forward_follows=True,
+    completes_referrals=True,
     xfer_ignores_unknown=False,
     register_blank=False,
     register_checks_references=True,

@@ -11,6 +11,9 @@ _URL: Final = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?:/(?P<path>.*))?\Z",
     re.IGNORECASE,
 )
+_WITHOUT_PORT: Final = re.compile(
+    r"rwhois://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?=/|\Z)", re.IGNORECASE
+)
 _AREA_TAG: Final = "auth-area="
 
 
@@ -50,6 +53,12 @@ def link_text(value: str, area: str) -> str:
     """
     text = value.strip().rstrip("/")
     return text if _AREA_TAG in text.lower() else f"{text}/{_AREA_TAG}{area}"
+
+
+def with_port(text: str) -> str:
+    """``text`` with the default port, when it is an rwhois URL without one (R2.5-1)."""
+    match = _WITHOUT_PORT.match(text)
+    return f"{match[0]}:{DEFAULT_PORT}{text[match.end() :]}" if match else text
 
 
 def punt_text(line: str) -> str | None:

@@ -27,7 +27,7 @@ class QueryAnswerer:
     def __init__(self, settings: ServiceSettings) -> None:
         self._dialect = settings.dialect
         self._allowed = settings.allowed
-        self._referrals = Referrals(settings.punts)
+        self._referrals = Referrals(settings.punts, complete=settings.dialect.completes_referrals)
         self._skip_referrals = settings.skip_referrals
         self._eol = settings.dialect.eol.decode("ascii")
 

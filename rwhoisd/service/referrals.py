@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rwhoisd.directory.names import HierarchicalName
-from rwhoisd.directory.referral import punt_text
+from rwhoisd.directory.referral import punt_text, with_port
 from rwhoisd.directory.routing import AreaTree, route
 from rwhoisd.image.reader import Image
 from rwhoisd.query.ast import Query
@@ -19,8 +19,9 @@ def punt_texts(lines: Sequence[str]) -> tuple[str, ...]:
 class Referrals:
     """Gives the ``%referral`` lines of queries; remembers the areas of the newest image."""
 
-    def __init__(self, punts: Sequence[str]) -> None:
-        """``punts``: the punt list as it is configured."""
+    def __init__(self, punts: Sequence[str], *, complete: bool) -> None:
+        """``punts``: the punt list as it is configured; ``complete``: URLs get a port."""
+        self._complete = complete
         self._punts = punt_texts(punts)
         self._version: tuple[int, int] | None = None
         self._tree = AreaTree(())
@@ -31,7 +32,8 @@ class Referrals:
             self._tree = AreaTree(area.name for area in image.areas)
             self._version = image.version
         values = ((term.value for term in branch) for branch in query.branches)
-        return route(values, self._tree, _Links(image), self._punts)
+        texts = route(values, self._tree, _Links(image), self._punts)
+        return [with_port(text) for text in texts] if self._complete else texts
 
 
 def octets(text: str, charset: str) -> str:

@@ -13,7 +13,7 @@ from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import guardian_ids, is_guarded, may_see_and_change
 from rwhoisd.directory.names import AreaName, HierarchicalName, specificity
 from rwhoisd.directory.objects import Object, file_order, late_order, with_synthesized
-from rwhoisd.directory.referral import Referral, link_text, punt_text
+from rwhoisd.directory.referral import Referral, link_text, punt_text, with_port
 from rwhoisd.directory.render import (
     class_record,
     record_lines,
@@ -326,3 +326,17 @@ def test_the_most_specific_area_decides(names: list[str], wanted: str) -> None:
     covering = [i for i, area in enumerate(areas) if area.covers(name)]
     expected = max(covering, key=lambda i: specificity(areas[i].place), default=None)
     assert AreaTree(areas).deciding(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "completed"),
+    [
+        ("rwhois://h.net/auth-area=a", "rwhois://h.net:4321/auth-area=a"),
+        ("RWhois://[2001:db8::1]", "RWhois://[2001:db8::1]:4321"),
+        ("rwhois://h.net:43/auth-area=a", "rwhois://h.net:43/auth-area=a"),
+        ("http://h.net/", "http://h.net/"),
+        ("anything", "anything"),
+    ],
+)
+def test_a_referral_without_port_is_completed(text: str, completed: str) -> None:
+    assert with_port(text) == completed
