@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
 from rwhoisd.directory.changes import Source, StoredObject
 from rwhoisd.directory.names import HierarchicalName, Network
 from rwhoisd.directory.soa import TimeStamp
-from rwhoisd.image import keys, meta
+from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.environment import Environment
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
@@ -27,14 +28,15 @@ from rwhoisd.image.folder import (
 from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import BulkIndex, BulkWriter
 from rwhoisd.image.records import Entry, RecordWriter
-from rwhoisd.image.rendering import ClassRenderer, Flag, Renderers
+from rwhoisd.image.rendering import ClassRenderer, Renderers
 from rwhoisd.image.scopes import Pair, Scopes
 from rwhoisd.image.sorting import Sorter
 
 # Told what is being done ("objects" or "entries"), how many are done, and of how many if known.
 Progress = Callable[[str, int, int | None], None]
 
-_ROW: Final = 8
+_ROW: Final = 8  # octets of a row in a sort item
+_BATCH: Final = 1024
 
 
 async def build(
@@ -178,8 +180,10 @@ class _Build:
         self._head.objects += 1
 
     def _write_rows(self) -> None:
-        for rows in self._rows.sorted_lists():
-            self._side.append(self._env.rows, [(r[:_ROW], r[_ROW:]) for r in rows])
+        packed = chain.from_iterable(self._rows.sorted_lists())
+        pairs = rows.blocks((int.from_bytes(p[:_ROW]), int.from_bytes(p[_ROW:])) for p in packed)
+        while some := list(islice(pairs, _BATCH)):
+            self._side.append(self._env.rows, some)
 
     def _write_links(self) -> None:
         found = [(key, b"".join(sorted(links))) for key, links in sorted(self._links.items())]

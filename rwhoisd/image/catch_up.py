@@ -12,7 +12,7 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Operation, Source, StoredObject
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
-from rwhoisd.image import keys, meta
+from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.build import Progress, build_locked, note_link, pair_of_object, table_entry
 from rwhoisd.image.environment import get
 from rwhoisd.image.errors import ImageError
@@ -176,10 +176,10 @@ class _Update:
         return self._added.get(record) or self._image.order(record)
 
     def _remove(self, txn: lmdb.Transaction, row: int) -> None:
-        number = get(txn, row.to_bytes(8), self._env.rows)
-        if number is None:
+        record = rows.find(txn.get, self._env, row)
+        if record is None:
             return
-        record = int.from_bytes(number)
+        number = record.to_bytes(4)
         obj, pair = self._image.object(record), self._image.pair(record)
         position, _ = self._image.place(record)
         for key, scope in self._renderers[pair].keys(obj):
@@ -189,7 +189,7 @@ class _Update:
         link = keys.LISTED.pack(0, obj.order, row, record)
         for place in self._renderers[pair].links(obj):
             self._change_link(txn, keys.link_key(pair.area_number, place), gone=link)
-        txn.delete(row.to_bytes(8), db=self._env.rows)
+        rows.change(self._env, txn, row, None)
         txn.delete(_late_key(pair, position, row), db=self._env.late)
         txn.delete(number, db=self._env.full)
         txn.delete(number, db=self._env.raw)
@@ -211,7 +211,7 @@ class _Update:
             txn.put(number, rendered.full, db=self._env.full)
         if rendered.raw is not None:
             txn.put(number, rendered.raw, db=self._env.raw)
-        txn.put(row.to_bytes(8), number, db=self._env.rows)
+        rows.change(self._env, txn, row, record)
         txn.put(_late_key(pair, stored.position, row), number, db=self._env.late)
         for key, scope in renderer.keys(obj):
             self._index.add(Item(key, scope, obj.order, row, record))

@@ -17,7 +17,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.referral import link_text
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.soa import TimeStamp
-from rwhoisd.image import keys, meta
+from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.environment import Environment, items, key_range, open_environment
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
@@ -227,8 +227,7 @@ class Image:
 
     def record_of(self, row: int) -> int | None:
         """The record of a row of the store; None when the image has none."""
-        found = self._get(row.to_bytes(8), db=self.env.rows)
-        return None if found is None else int.from_bytes(found)
+        return rows.find(self._get, self.env, row)
 
     # Looking up
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from rwhoisd.directory.changes import Source, StoredObject
 from rwhoisd.directory.soa import TimeStamp
-from rwhoisd.image import keys, meta
+from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.build import pair_of_object
 from rwhoisd.image.environment import get, items
 from rwhoisd.image.errors import ImageError
@@ -148,11 +148,11 @@ class _Verification:
 
     def _check_counts(self) -> None:
         image = self._image
-        rows = image.txn.stat(image.env.rows)["entries"]
-        if not self._objects == rows == image.object_count:
+        kept = rows.count(image.env, image.txn)
+        if not self._objects == kept == image.object_count:
             raise _DifferenceError(
                 f"{self._objects} objects, but the image counts {image.object_count} with"
-                f" {rows} rows"
+                f" {kept} rows"
             )
 
     def _check_index(self) -> None:
