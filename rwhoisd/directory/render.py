@@ -80,7 +80,7 @@ def class_record(class_def: ClassDef, dialect: Dialect, default_version: str) ->
     else:
         stamp = TimeStamp.padded(version)
         version = stamp.text if stamp else default_version
-    description = class_def.description or ("0" if dialect.class_version_verbatim else "none")
+    description = class_def.description or "0"  # ARIN's word for none, in both dialects
     prefix = f"%class {class_def.name}"
     return [f"{prefix}:description:{description}", f"{prefix}:version:{version}", "%class"]
 
