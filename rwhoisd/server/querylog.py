@@ -143,7 +143,8 @@ class QueryLog:
         Raises: OSError, when it cannot be opened.
         """
         old, self._file = self._file, self._open()
-        self._close(old)
+        if self._thread:
+            self._thread.submit(self._close, old)  # behind what is being written to it
 
     def close(self) -> None:
         """Write what waits and end; nothing is lost (the thread is waited for)."""
@@ -151,7 +152,10 @@ class QueryLog:
             self._timer.cancel()
         if self._thread:
             self._thread.shutdown(wait=True)
-        self._write(self._file, self._take())
+        try:
+            self._write(self._file, self._take())
+        except OSError as error:
+            self._complain(error)
         self._close(self._file)
         self._file = -1
 
