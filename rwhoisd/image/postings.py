@@ -58,6 +58,7 @@ class BulkIndex:
         self._keys_in_block = 0
         self._boundaries: list[bytes] = [keys.FIRST_BOUNDARY]
         self._places: dict[bytes, array[int]] = {}  # scope → numbers of boundaries
+        self._last_block: dict[bytes, int] = {}  # scope → number of its last boundary
         self.lengths: dict[int, set[int]] = {4: set(), 6: set()}
 
     def load(self, lists: Iterator[list[bytes]], progress: Callable[[int], None]) -> None:
@@ -103,9 +104,9 @@ class BulkIndex:
             self._flush()
 
     def _put(self, key: bytes, value: bytes) -> None:
-        stored = keys.stored_key(key)
-        if keys.is_cut(stored):
+        if len(key) > keys.CUT:
             self._flush()
+            stored = keys.stored_key(key)
             self._writer.put(self._env.terms, stored, value)
             self._writer.put(self._env.long, stored, key)
         else:
@@ -120,12 +121,16 @@ class BulkIndex:
         if key != self._last_key:
             self._new_key(key)
         number = len(self._boundaries) - 1
-        for scope in {entry[:4] for entry in posting}:
-            blocks = self._places.get(scope)
-            if blocks is None:
-                blocks = self._places[scope] = array("I")
-            if not blocks or blocks[-1] != number:
-                blocks.append(number)
+        for entry in posting:
+            if self._last_block.get(entry[:4]) != number:
+                self._place(entry[:4], number)
+
+    def _place(self, scope: bytes, number: int) -> None:
+        self._last_block[scope] = number
+        blocks = self._places.get(scope)
+        if blocks is None:
+            blocks = self._places[scope] = array("I")
+        blocks.append(number)
 
     def _new_key(self, key: bytes) -> None:
         if self._keys_in_block >= keys.BLOCK and (

@@ -206,7 +206,7 @@ class Image:
         """The object as it is stored."""
         entry = self._files.entry(record)
         pair = self.pair(record)
-        flags = Flag(entry.flags)
+        flags = entry.flags
         if flags & Flag.RAW:
             area, name, lines = raw_object(self._get(record.to_bytes(4), db=self.env.raw))
         else:

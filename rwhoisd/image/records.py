@@ -39,12 +39,11 @@ class Entry(NamedTuple):
 
         Raises: ImageError, when a number is too large.
         """
-        for value, bits, what in zip(self, _BITS, self._fields, strict=True):
-            if value >> bits:
-                raise ImageError(f"row {self.row}: {what} {value} does not fit into {bits} bits")
-        first = self.row << 24 | self.class_number << 12 | self.flags
-        second = self.position << 24 | self.area << 8 | self.source
-        return _ENTRY.pack(self.order, first, second)
+        row, order, position, area, class_number, source, flags = self
+        if row >> 40 or order >> 64 or position >> 40 or class_number >> 12 or source >> 8:
+            raise ImageError(f"row {row}: a number does not fit into its field: {self}")
+        first = row << 24 | class_number << 12 | flags
+        return _ENTRY.pack(order, first, position << 24 | area << 8 | source)
 
     @classmethod
     def unpack(cls, order: int, first: int, second: int) -> "Entry":
@@ -60,7 +59,6 @@ class Entry(NamedTuple):
         )
 
 
-_BITS: Final = (40, 64, 40, 16, 12, 8, 12)  # of an entry's fields
 _ENTRY: Final = Struct("<QQQ")
 ENTRY_OCTETS: Final = _ENTRY.size
 
