@@ -82,11 +82,11 @@ class LimitTable:
         self.due: Final = cut(rows * _WORD).cast("d")
         self.held: Final = [cut(columns).cast("H") for _ in range(workers)]
         self.counters: Final = [cut(len(Counter) * _WORD).cast("Q") for _ in range(workers)]
-        self.seed: Final = os.urandom(16)
+        self.seed: Final = int.from_bytes(os.urandom(8))
 
     def connections(self) -> int:
         """Connections held now by all workers."""
-        return sum(row[Counter.CONNECTIONS] for row in self.counters)
+        return sum([row[0] for row in self.counters])  # of CONNECTIONS
 
     def total(self, counter: Counter) -> int:
         """A counter summed over all workers, dead ones included."""
@@ -137,9 +137,9 @@ class WorkerLimits:
         # Half a query more than the interval, so that rounding does not eat the last one.
         self._burst = settings.query_interval_seconds + self._cost / 2
 
-    def count(self, counter: Counter) -> None:
-        """Add one to a counter."""
-        self._counters[counter] += 1
+    def count(self, counter: Counter, number: int = 1) -> None:
+        """Add to a counter."""
+        self._counters[counter] += number
 
     def admit(self, address: Address | None) -> int | None:
         """The row to charge for a new connection, to be given back to ``leave``; None when full."""

@@ -113,6 +113,7 @@ class QueryLog:
     def __init__(self, settings: LogSettings) -> None:
         """Raises: OSError, when the file cannot be opened."""
         self._settings = settings
+        self.on: Final = settings.on  # when not, nothing must be added
         self._formatter = Formatter(settings)
         self._entries: list[Entry] = []
         self._lost = 0
@@ -121,11 +122,6 @@ class QueryLog:
         self._timer: asyncio.TimerHandle | None = None
         self._file = self._open()
         self.add: Callable[[Entry], None] = self._entries.append
-
-    @property
-    def on(self) -> bool:
-        """Whether there is a log; when not, nothing must be added."""
-        return self._settings.on
 
     @property
     def waiting(self) -> int:

@@ -208,10 +208,10 @@ class Connection(asyncio.Protocol):
         session = self._session
         before = session.pending + len(data)
         session.receive(data)
-        if self._task is None and not (self._full or self._yielded):
+        if self._waits:
             self._pump()
             # An idle limit covers the wait for a whole line, however its bytes trickle in.
-            if session.pending < before and not self._closing:
+            if self._waits and session.pending < before:
                 self._restart_idle()
 
     def eof_received(self) -> bool:
@@ -220,7 +220,7 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return False
         self._session.receive_eof()
-        if self._task is None and not (self._full or self._yielded):
+        if self._waits:
             self._pump()
         return True
 
@@ -243,13 +243,16 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, for whatever reason."""
         del exc
-        if self._task is not None:
-            self._task.cancel()
-        if self._row is not None:
-            self._hub.limits.leave(self._row)
-        self._closing = True
+        self._closing = self._ended = True
         self.deadline = math.inf
+        if self._task is None:  # what is under way is finished, and counts until then
+            self._leave()
+
+    def _leave(self) -> None:
+        """Give back what the limits charged."""
         hub = self._hub
+        if self._row is not None:
+            hub.limits.leave(self._row)
         hub.connections.discard(self)
         if hub.draining and not hub.connections:
             hub.empty.set()
@@ -277,7 +280,7 @@ class Connection(asyncio.Protocol):
 
     def stop(self) -> None:
         """The server stops: close when nothing is under way, else after the answer."""
-        if self._closing or self._task is not None or self._full or self._yielded:
+        if not self._waits:
             return
         if self._answered:
             self._close()
@@ -290,6 +293,11 @@ class Connection(asyncio.Protocol):
 
     # -- requests and answers
 
+    @property
+    def _waits(self) -> bool:
+        """Whether the connection waits for its client, and for nothing else."""
+        return not (self._closing or self._full or self._yielded or self._task is not None)
+
     def _pump(self) -> None:
         """Answer requests until there is none, one has to be awaited, or the batch is full."""
         session = self._session
@@ -298,11 +306,13 @@ class Connection(asyncio.Protocol):
         out: list[bytes] = []
         octets = 0
         signal: Request | Signal = CLOSED
+        clock = time.perf_counter_ns
         for _ in range(self._manners.timing.batch_lines):
+            started = clock()
             signal = session.next_request()
             if isinstance(signal, Signal):
                 break
-            answer = self._answer(signal, time.perf_counter_ns())
+            answer = self._answer(signal, started)
             if answer is None:
                 break
             out.append(answer)
@@ -311,6 +321,7 @@ class Connection(asyncio.Protocol):
                 break
         if out:
             self._answered = True
+            self._hub.limits.count(Counter.REQUESTS, len(out))
             self._transport.write(b"".join(out) if len(out) > 1 else out[0])
         self._go_on_after(signal)
 
@@ -362,23 +373,28 @@ class Connection(asyncio.Protocol):
             reply = await coming
         except Exception:
             reply = self._fault(request)
-        self._task = None
-        if self._transport.is_closing():
+        finally:
+            self._task = None
+            if self._closing:  # the client is gone
+                self._leave()
+        if self._closing:
             return
         self._answered = True
+        self._hub.limits.count(Counter.REQUESTS)
         self._transport.write(self._finished(request, reply, started))
         if not self._full:  # else when the peer has taken it
             self._go_on()
 
     def _finished(self, request: Request, reply: Reply, started: int) -> bytes:
         """The reply's bytes, after it was logged."""
-        hub = self._hub
-        hub.limits.count(Counter.REQUESTS)
-        if hub.log.on:
+        log = self._hub.log
+        session = self._session
+        if log.on:
+            text = request.line if isinstance(request, QueryRequest) else _loggable(request)
             spent = (time.perf_counter_ns() - started) // 1000
-            entry = (time.time(), self._session.peer.address, self._name, _loggable(request))
-            hub.log.add((*entry, reply.hits, int(reply.code or 0), spent))
-        return self._session.send(reply)
+            place, code = session.peer.address, reply.code or 0
+            log.add((time.time(), place, self._name, text, reply.hits, code, spent))
+        return session.send(reply)
 
     def _fault(self, request: Request) -> Reply:
         """A fault of ours: the traceback is for the operator, a bare 402 for the peer."""
@@ -394,7 +410,7 @@ class Connection(asyncio.Protocol):
         if self._closing or self._transport.is_closing():
             return
         self._pump()
-        if self._task is None and not (self._closing or self._full or self._yielded):
+        if self._waits:
             self._restart_idle()
             self._read(True)
 
