@@ -11,7 +11,7 @@ from rwhoisd.directory.area import HostPort
 from rwhoisd.directory.dialect import Dialect
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.protocol.answers import Answer, AnswerReader, Record
-from rwhoisd.protocol.following import Following, Step
+from rwhoisd.protocol.follow import Call, FollowLimits, Walk, Why
 from rwhoisd.protocol.lines import clean
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.service.ports import Connector, ForwardError
@@ -36,10 +36,11 @@ class Forwarded:
         self._connector = connector
         self._line = line
         self._limit = limit
-        self._following = Following(
-            [HostPort(settings.host)],
-            depth=self._limits.depth,
-            servers=self._limits.servers,
+        # We are the first server of the walk: a referral back to us is a loop.
+        self._ourselves = Call(HostPort(settings.host))
+        self._walk = Walk(
+            self._ourselves.server,
+            FollowLimits(depth=self._limits.depth, servers=self._limits.servers + 1),
         )
         self._records: dict[bytes, None] = {}  # an object that two servers have comes once
         self._failed: list[str] = []
@@ -50,17 +51,18 @@ class Forwarded:
         deadline = self._connector.now() + self._limits.seconds
         self._exceeded = found.hits.exceeded
         room = self._limit - len(found.hits.records) if self._limit else None
-        self._following.referred(found.referrals)
-        while not self._exceeded and (step := self._following.next_step()):
+        self._walk.next_call()
+        self._walk.answered(self._ourselves, found.referrals)
+        while not self._exceeded and (call := self._walk.next_call()):
             seconds = deadline - self._connector.now()
             if seconds <= 0:
-                self._failed.append(str(step.server))
+                self._failed.append(str(call.server))
                 break
-            await self._ask(step, seconds)
+            await self._ask(call, seconds)
             if room is not None and len(self._records) > room:
                 self._exceeded = True
-        if self._following.ignored:
-            log.info("referrals not followed: %s", " ".join(self._following.ignored))
+        for end in self._walk.take_dead_ends():
+            log.info("referral %s not followed: %s", end.url, end.why.text)
         records = list(self._records)[:room]
         return self._reply(found, records)
 
@@ -75,25 +77,26 @@ class Forwarded:
             return Reply(body, ResponseCode.UNIDENTIFIED, "no answer from " + self._failed[0])
         return Reply(body, ResponseCode.NO_OBJECTS_FOUND)
 
-    async def _ask(self, step: Step, seconds: float) -> None:
+    async def _ask(self, call: Call, seconds: float) -> None:
         """Ask one server and keep what it has."""
         try:
             wire = await self._connector.ask(
-                step.server, self._line, seconds=seconds, octets=self._limits.octets
+                call.server, self._line, seconds=seconds, octets=self._limits.octets
             )
         except ForwardError as failure:
-            log.info("forwarding to %s: %s", step.server, failure)
-            self._failed.append(str(step.server))
+            log.info("forwarding to %s: %s", call.server, failure)
+            self._failed.append(str(call.server))
+            self._walk.failed(call, Why.FAILED)
             return
         answer = read_answer(wire)
-        if not answer.complete or answer.fatal:
-            self._failed.append(str(step.server))
-        else:
-            self._following.answered()
         for record in answer.records:
             self._records.setdefault(render(record, self._dialect))
         self._exceeded = self._exceeded or answer.code == ResponseCode.LIMIT_EXCEEDED
-        self._following.referred(answer.referrals, step.depth)
+        if answer.complete and not answer.fatal:
+            self._walk.answered(call, answer.referrals)
+        else:
+            self._failed.append(str(call.server))
+            self._walk.failed(call, Why.UNAVAILABLE)
 
 
 def read_answer(wire: bytes) -> Answer:

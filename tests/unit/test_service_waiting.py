@@ -10,7 +10,6 @@ from rwhoisd.directory.area import HostPort
 from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.protocol.directives import x_directive
-from rwhoisd.protocol.following import Following, Step
 from rwhoisd.service.ports import Notice, Ports, ProgramResult
 from rwhoisd.service.service import Service
 from rwhoisd.service.settings import ForwardLimits
@@ -227,22 +226,3 @@ def test_the_limit_holds_for_all_servers_together(tmp_path: Path) -> None:
     lines = one.say("-limit 2", "x.sub.a.com")
     assert lines == ["%ok", *shown(1), *shown(2), "%error 330 Exceeded maximum objects limit"]
     assert one.say("-limit 3", "x.sub.a.com")[-1] == "%ok"
-
-
-def test_following_takes_one_server_of_an_area_and_all_areas() -> None:
-    following = Following([HostPort("me")], depth=3, servers=8)
-    following.referred(
-        [
-            *("rwhois://a1/auth-area=A", "rwhois://b1/auth-area=b", "rwhois://a2/auth-area=a"),
-            *("http://no", "rwhois://me:4321/auth-area=c", "rwhois://c2/auth-area=c"),
-        ]
-    )
-    assert following.ignored == ["http://no"]
-    first = following.next_step()
-    assert first == Step(HostPort("a1"), "A", 1)
-    assert following.next_step() == Step(HostPort("a2"), "a", 1)  # a1 did not answer
-    following.answered()
-    assert following.next_step() == Step(HostPort("b1"), "b", 1)
-    following.answered()
-    assert following.next_step() == Step(HostPort("c2"), "c", 1)
-    assert following.next_step() is None
