@@ -108,6 +108,7 @@ class Hub:
         self.empty = asyncio.Event()  # set when the last connection goes while draining
         self.connections: set[Connection] = set()
         self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time()  # of the last sweep: near enough for idle limits
 
     def factory(self, listener: int, name: str) -> Callable[[], "Connection"]:
         """Makes the protocols of one listener; ``name`` is its address in the log."""
@@ -115,7 +116,7 @@ class Hub:
 
     def sweep(self) -> None:
         """End what has waited too long; runs until the loop stops."""
-        now = self.loop.time()
+        now = self.now = self.loop.time()
         for connection in [c for c in self.connections if c.deadline < now]:
             connection.expire(now)
         self.loop.call_later(SWEEP_SECONDS, self.sweep)
@@ -205,13 +206,11 @@ class Connection(asyncio.Protocol):
             if self._ignored > _IGNORED_OCTETS:
                 self._transport.abort()
             return
-        session = self._session
-        before = session.pending + len(data)
-        session.receive(data)
+        self._session.receive(data)
         if self._waits:
             self._pump()
             # An idle limit covers the wait for a whole line, however its bytes trickle in.
-            if self._waits and session.pending < before:
+            if b"\n" in data and self._waits:
                 self._restart_idle()
 
     def eof_received(self) -> bool:
@@ -431,7 +430,7 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
             self._read(True)
         if not self._full:
-            self.deadline = self._hub.loop.time() + self._manners.timing.close_seconds
+            self.deadline = self._hub.now + self._manners.timing.close_seconds
 
     def _read(self, on: bool) -> None:
         """Go on reading, or stop; after the peer's end there is nothing to read."""
@@ -445,7 +444,7 @@ class Connection(asyncio.Protocol):
         timing = self._manners.timing
         held = self._session.peer.holdconnect
         seconds = timing.held_idle_seconds if held else timing.idle_seconds
-        self.deadline = self._hub.loop.time() + seconds if seconds else math.inf
+        self.deadline = self._hub.now + seconds if seconds else math.inf
 
     def _welcome(self, address: Address | None, text: str) -> bool:
         manners = self._manners
