@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -78,6 +79,18 @@ class Target:
             self._make_folder()
         async with await Store.open(self.url, create=create) as store:
             yield store
+
+    @asynccontextmanager
+    async def open_for_load(self, *, dry_run: bool) -> AsyncIterator[Store]:
+        """The store that a load goes into; a dry run makes none, it tries on an empty one."""
+        path = sqlite_path(self.url)
+        if not dry_run or path is None or path.exists():
+            async with self.open(create=not dry_run) as store:
+                yield store
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            async with await Store.open(str(Path(folder) / "store.sqlite"), create=True) as store:
+                yield store
 
     @asynccontextmanager
     async def open_any(self, *, create: bool = False) -> AsyncIterator[Store]:

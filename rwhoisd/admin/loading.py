@@ -132,7 +132,7 @@ def load(
                 diffs=dry_run,
                 progress=bar,
             )
-            async with target.open(create=not dry_run) as opened:
+            async with target.open_for_load(dry_run=dry_run) as opened:
                 results = await load_zones(opened, zones, options)
                 if not dry_run:
                     await target.refresh_image(opened)
@@ -295,7 +295,7 @@ def import_(
                 diffs=dry_run,
                 progress=bar,
             )
-            async with target.open(create=True) as opened:
+            async with target.open_for_load(dry_run=dry_run) as opened:
                 result = await _import(opened, format, path, options)
                 if not dry_run:
                     await target.refresh_image(opened)

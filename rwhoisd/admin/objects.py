@@ -28,6 +28,7 @@ from rwhoisd.directory.names import AddressRange, Network
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.render import schema_record
 from rwhoisd.directory.soa import Soa, TimeStamp
+from rwhoisd.directory.visibility import masked_lines
 from rwhoisd.formats.plan import diff
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.info import ImageInfo, info
@@ -136,7 +137,7 @@ def object_row(stored: StoredObject) -> dict[str, Any]:
         "row": stored.row,
         "position": stored.position,
         "indexed": obj.indexed,
-        "lines": [list(line) for line in obj.lines],
+        "lines": [list(line) for line in masked_lines(obj)],
     }
 
 
@@ -144,7 +145,7 @@ def _tell_object(stored: StoredObject) -> None:
     obj = stored.object
     found = "" if obj.indexed else ", found by no query"
     typer.echo(f"# {obj.class_name} of {obj.area}, from {obj.source}{found}")
-    for name, value in obj.lines:
+    for name, value in masked_lines(obj):
         typer.echo(f"{name}: {value}")
     typer.echo()
 
@@ -208,7 +209,7 @@ async def _holding(store: Store, text: str, area: str | None) -> AsyncIterator[S
                 continue
             async for batch in source.objects(one.name.text):
                 for stored in batch:
-                    if any(text in value.lower() for _, value in stored.object.lines):
+                    if any(text in value.lower() for _, value in masked_lines(stored.object)):
                         yield stored
 
 
@@ -291,7 +292,7 @@ def journal(
 
 def _entry_row(entry: Change) -> dict[str, Any]:
     def lines(obj: Object | None) -> list[list[str]] | None:
-        return [list(line) for line in obj.lines] if obj else None
+        return [list(line) for line in masked_lines(obj)] if obj else None
 
     return {
         "serial": entry.serial.text,

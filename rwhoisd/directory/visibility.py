@@ -5,13 +5,18 @@ Three views: *full* for guardians, *public* for queries of everyone else, *trans
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.guardian import is_guarded
-from rwhoisd.directory.objects import Object, with_synthesized
+from rwhoisd.directory.objects import Line, Object, with_synthesized
 from rwhoisd.directory.schema import AttributeDef, ClassDef
 
 ShownLine = tuple[AttributeDef, str]
+
+# What proves who somebody is: no screen, log or answer of ours shows it (R2.3.6-7).
+SECRET_ATTRIBUTES: Final = frozenset({"guard-info"})
+MASK: Final = "********"
 
 
 def full_lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
@@ -39,3 +44,8 @@ def transfer_lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
 
 def _without_private(lines: Iterable[ShownLine]) -> tuple[ShownLine, ...]:
     return tuple((a, v) for a, v in lines if not a.private)
+
+
+def masked_lines(obj: Object) -> tuple[Line, ...]:
+    """The lines of an object for an operator's eyes: everything but secrets."""
+    return tuple((n, MASK if n.lower() in SECRET_ATTRIBUTES else v) for n, v in obj.lines)

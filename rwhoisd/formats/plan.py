@@ -13,6 +13,7 @@ from typing import Final
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import Schema
+from rwhoisd.directory.visibility import masked_lines
 
 Identity = tuple[object, ...]
 GUARD_MINIMUM: Final = 10  # so many objects may always go
@@ -219,15 +220,22 @@ class ObjectDiff:
 
 
 def diff(operation: str, before: Object | None, after: Object | None) -> ObjectDiff:
-    """The difference between two versions of an object, line by line."""
+    """The difference between two versions of an object, line by line; secrets are masked."""
     shown = after or before
     assert shown is not None
-    old = [f"{n}: {v}" for n, v in before.lines] if before else []
-    new = [f"{n}: {v}" for n, v in after.lines] if after else []
     return ObjectDiff(
         operation,
         shown.class_name,
         object_name(shown),
-        tuple(line for line in old if line not in new),
-        tuple(line for line in new if line not in old),
+        _missing(before, after),
+        _missing(after, before),
     )
+
+
+def _missing(one: Object | None, other: Object | None) -> tuple[str, ...]:
+    """The lines of ``one`` that ``other`` lacks. Compared before they are masked."""
+    if one is None:
+        return ()
+    kept = frozenset(other.lines) if other else frozenset()
+    shown = zip(one.lines, masked_lines(one), strict=True)
+    return tuple(f"{name}: {value}" for line, (name, value) in shown if line not in kept)
