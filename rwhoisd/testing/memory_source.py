@@ -83,7 +83,7 @@ class MemorySource:
         numbers = {c.name.lower(): i for i, c in enumerate(area.schema.classes)}
         found = [s for name, s in self._objects.values() if name == area.name.text]
         return sorted(
-            found, key=lambda s: (numbers[s.object.class_name.lower()], s.position, s.row)
+            found, key=lambda s: (numbers.get(s.object.class_name.lower(), 0), s.position, s.row)
         )
 
     async def areas(self) -> tuple[AuthorityArea, ...]:
