@@ -128,7 +128,7 @@ def test_an_object_of_an_unknown_class_is_named(tmp_path: Path) -> None:
     source.put_area(area)
     source.add(Object("example.net", "network", (("ID", "X.example.net"),)))
     source.put_area(replace(area, schema=type(area.schema)((area.schema.classes[1],))))
-    with pytest.raises(ImageError, match="X.example.net is of class network"):
+    with pytest.raises(ImageError, match=r"X.example.net is of class network"):
         asyncio.run(build(source, tmp_path, b"\n"))
 
 
