@@ -5,6 +5,7 @@ carries no database.
 """
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # the database library is large, and most workers never need 
 logger = logging.getLogger(__name__)
 
 SOURCE: Final = "registration"
+_STORE_MODULE: Final = "rwhoisd.store.store"
 
 
 class LazyStore:
@@ -35,11 +37,12 @@ class LazyStore:
 
     async def get(self) -> "Store":
         """The open store. Raises: StoreError."""
-        from rwhoisd.store.store import Store
-
         async with self._opening:
             if self._store is None:
-                self._store = await Store.open(self._url)
+                # Importing the library takes a while; others are answered meanwhile.
+                module = await asyncio.to_thread(importlib.import_module, _STORE_MODULE)
+                store: Store = await module.Store.open(self._url)
+                self._store = store
             return self._store
 
     async def close(self) -> None:
