@@ -21,6 +21,8 @@ _LOOKS_LIKE_NETWORK: Final = re.compile(r"[0-9A-Fa-f]+(?:[.:][0-9A-Fa-f]*)*(?:/[
 _QUAD: Final = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:/([0-9]+))?\Z")
 _V6: Final = re.compile(r"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:/([0-9]+))?\Z")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+# Words that may be domain names in a query: no "_", which ARIN's takes only before ".letters".
+_DOMAIN_WORD: Final = re.compile(r"\.?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\Z")
 _ENDS_IN_LETTERS: Final = re.compile(r".*\.[A-Za-z]+\Z")
 # The generic domains that ARIN's server knows; any two-character label counts as well (§9.2).
 TOP_LEVEL: Final = frozenset({"EDU", "GOV", "COM", "NET", "ORG", "MIL", "INT"})
@@ -214,17 +216,20 @@ def hierarchical_value(text: str) -> HierarchicalName | None:
 
     An address or block is a Network; a name that ends in a known top-level or two-character
     label is a DomainName; of a mail address the domain counts. What looks like an address but
-    is none falls through to the domain test, where a last label of digits is no domain (B18).
+    is none falls through to the domain test, unless its last label is all digits (B18); other
+    words may end in two digits, like any two characters (``n41.10``).
     """
     if network := Network.from_text(text):
         return network
-    if not (_DOMAIN.match(text) or _ENDS_IN_LETTERS.match(text)):
+    if not (_DOMAIN_WORD.match(text) or _ENDS_IN_LETTERS.match(text)):
         return None
-    text = text.rpartition("@")[2]
-    last = text.rpartition(".")[2]
-    if last.isdigit() or not (len(last) == 2 or last.upper() in TOP_LEVEL):
+    domain = text.rpartition("@")[2]
+    last = domain.rpartition(".")[2]
+    if not (len(last) == 2 or last.upper() in TOP_LEVEL):
         return None
-    return DomainName.from_text(text)
+    if last.isdigit() and looks_like_network(text):
+        return None
+    return DomainName.from_text(domain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,13 @@ def test_within(inner: str, outer: str, expected: bool) -> None:
         ("10/8", None),
         ("::1", None),
         ("", None),
+        ("N0041.10.64", "n0041.10.64"),  # two digits are two characters, but in an address
+        ("A@B.10", None),
+        (".C1", "c1"),
+        ("..C1", None),
+        ("_X", None),
+        ("A_B.C1", None),
+        ("A_B.DE", "a_b.de"),
     ],
 )
 def test_place_of_a_search_value(value: str, expected: str | None) -> None:
