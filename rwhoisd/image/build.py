@@ -14,7 +14,7 @@ from rwhoisd.directory.changes import Source, StoredObject
 from rwhoisd.directory.names import HierarchicalName, Network
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
-from rwhoisd.image.environment import Environment
+from rwhoisd.image.environment import Environment, writing
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
     INDEX,
@@ -72,7 +72,7 @@ async def build_locked(
     place = folder.generation(number)
     place.mkdir()
     try:
-        with _no_collection():
+        with _no_collection(), writing(place):
             await _Build(source, place, eol, progress or _silent, reverse=reverse).run()
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)

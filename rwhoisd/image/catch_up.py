@@ -14,7 +14,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.build import Progress, build_locked, note_link, pair_of_object, table_entry
-from rwhoisd.image.environment import get
+from rwhoisd.image.environment import get, writing
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import Folder
 from rwhoisd.image.keys import Item
@@ -79,7 +79,8 @@ async def _catch_up(
     changed = wanted.areas != image.areas or wanted.serials != image.serials
     if changed:
         folder.write_state(*image.version, changing=True)
-        _Update(generation, image, wanted).run()
+        with writing(generation.place):
+            _Update(generation, image, wanted).run()
     # Also when nothing changed: a killed writer may have left readers looking.
     folder.write_state(generation.number, image.head.counter)
     return changed

@@ -6,6 +6,7 @@ the handle; it is closed when nobody holds it any more.
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -124,3 +125,14 @@ def open_environment(folder: Path) -> Environment:
     if environment is None:
         environment = _open[key] = Environment(folder)
     return environment
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn what a full or failing disk raises into an ImageError; what was served stays."""
+    try:
+        yield
+    except (lmdb.Error, OSError) as error:
+        raise ImageError(
+            f"{place} cannot be written: {error}; make room on its disk, then try again"
+        ) from error

@@ -205,12 +205,24 @@ class Supervisor:
         for number in range(self._workers):
             self._start(number)
         self._serving = True
-        news = [_hear(child.control) for child in self._children.values()]
-        if None in news:
-            return False
-        assert news[0] is not None
-        self._ready(news[0])
+        news: Ready | None = None
+        for pid, child in list(self._children.items()):
+            news = _hear(child.control)
+            if news is None:
+                del self._children[pid]
+                self._explain(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                return False
+        assert news is not None
+        self._ready(news)
         return True
+
+    @staticmethod
+    def _explain(code: int) -> None:
+        """Tell why a worker could not begin, unless it said so itself."""
+        if code == -signal.SIGBUS:
+            complain("a worker could not write to shared files: is the disk of --state full?")
+        elif code <= 0:
+            complain(f"a worker ended with {code} before it could serve")
 
     def _reload(self) -> None:
         """Read the configuration again; the old one stays when the new one is wrong."""
