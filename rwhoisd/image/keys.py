@@ -16,6 +16,9 @@ EXACT: Final = b"E"
 NETWORK: Final = b"N"
 PHONETIC: Final = b"P"
 
+# Family → beginning of its keys, octets and bits of an address.
+FAMILIES: Final = {4: (NETWORK + b"\4", 4, 32), 6: (NETWORK + b"\6", 16, 128)}
+
 # Bytes that no key holds: control characters but TAB (arin-rwhoisd.md §8.3).
 _CONTROLS: Final = bytes(c for c in (*range(32), 127) if c != 9)
 
@@ -82,8 +85,7 @@ def phonetic_key(code: str) -> bytes | None:
 
 def network_key(network: Network) -> bytes:
     """Family, first address and length: byte order is address order, covering before covered."""
-    octets = ADDRESS_BITS[network.family] // 8
-    family = b"N\4" if network.family == 4 else b"N\6"
+    family, octets, _ = FAMILIES[network.family]
     return family + network.start.to_bytes(octets) + bytes((network.length,))
 
 

@@ -147,6 +147,9 @@ class Image:
         self._terms = generation.env.terms
         self.public = generation.files.joined
         self.lengths = {f: sorted(n, reverse=True) for f, n in head.lengths.items()}
+        self._length_ends = {
+            f: [(n, bytes((n,))) for n in found] for f, found in self.lengths.items()
+        }
         self._renderers = Renderers(scopes.pairs, self.eol)
 
     # The directory as a whole
@@ -391,6 +394,15 @@ class Image:
                 if len(found) > most:
                     return None
         return sorted(found)
+
+    def keys_around(self, network: Network) -> Iterator[bytes]:
+        """Keys of the network and those around it, as far as their lengths are in use."""
+        start, length = network.start, network.length
+        family, octets, bits = keys.FAMILIES[network.family]
+        for shorter, end in self._length_ends[network.family]:
+            if shorter <= length:
+                spare = bits - shorter
+                yield family + (start >> spare << spare).to_bytes(octets) + end
 
     def lengths_within(self, network: Network) -> list[int]:
         """Network lengths in use that are not longer than that of ``network``, longest first."""

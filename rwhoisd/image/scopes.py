@@ -26,6 +26,11 @@ from rwhoisd.query.parser import Names
 REFERRAL_CLASS: Final = "referral"
 _AREA_BITS: Final = 16
 _MOST: Final = 1 << _AREA_BITS
+_PARTS: Final = (
+    ("text", IndexType.EXACT),
+    ("networks", IndexType.CIDR),
+    ("sounds", IndexType.SOUNDEX),
+)
 _PLANS: Final = 1024  # kept plans; class and attribute words are few, but areas may have many
 
 
@@ -67,11 +72,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where a term looks in all: by pair, and what follows from it."""
+    """Where a term looks in all: by pair, and the scopes of each index over all pairs.
+
+    ``text``, ``networks`` and ``sounds`` are those scopes again, empty when the index has none.
+    """
 
     looks: tuple[Look, ...]
     allowed: Mapping[IndexType, frozenset[int]] = field(init=False)
     by_pair: Mapping[int, Look] = field(init=False)
+    text: frozenset[int] = field(init=False)
+    networks: frozenset[int] = field(init=False)
+    sounds: frozenset[int] = field(init=False)
 
     def __post_init__(self) -> None:
         allowed: dict[IndexType, set[int]] = {}
@@ -79,6 +90,8 @@ class Plan:
             for kind, scopes in look.kinds:
                 allowed.setdefault(kind, set()).update(scopes)
         object.__setattr__(self, "allowed", {k: frozenset(v) for k, v in allowed.items()})
+        for name, kind in _PARTS:
+            object.__setattr__(self, name, self.allowed.get(kind, frozenset()))
         object.__setattr__(self, "by_pair", {look.pair.number: look for look in self.looks})
 
 

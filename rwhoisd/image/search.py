@@ -7,8 +7,7 @@ the bound the query is too complex (351).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import Network
@@ -24,18 +23,18 @@ SCAN: Final = 100_000  # keys or objects looked at in vain before a query is too
 _GATHERED: Final = 256  # keys read at once before the look goes class by class
 _REVERSED: Final = 2_000  # reversed keys read before the look goes through the keys in order
 
+_DIGITS: Final = frozenset("0123456789")
+_EXACT: Final = Match.EXACT
+_PREFIX: Final = Match.PREFIX
+_entry: Final = keys.ENTRY.unpack
 _KIND: Final = {IndexType.EXACT: keys.EXACT, IndexType.SOUNDEX: keys.PHONETIC}
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
+class Hits(NamedTuple):
     """What was found: records in answer order, and whether the limit cut any off."""
 
     records: tuple[int, ...]
     exceeded: bool
-
-
-_NOTHING: Final = Hits((), exceeded=False)
 
 
 def search(image: Image, query: Query, limit: int, *, search_private: bool = True) -> Hits:
@@ -45,39 +44,113 @@ def search(image: Image, query: Query, limit: int, *, search_private: bool = Tru
     server does (the object counts, but what is private is not shown).
     Raises: RwhoisError 351, when the search would have to look at too much.
     """
-    if search_private and len(query.branches) == 1:
-        (first, *rest) = query.branches[0]
-        if not rest and first.match is Match.EXACT:
-            found = _one_posting(image, query.class_name, first)
-            if found is not None:
-                return _cut(found, limit)
-    return _collect(_stream(image, query, search_private), limit)
+    branches = query.branches
+    if len(branches) == 1 and len(branches[0]) == 1 and search_private:
+        found = _shortcut(image, query.class_name, branches[0][0], limit)
+        if found is not None:
+            if limit and len(found) > limit:
+                return Hits(found[:limit], exceeded=True)
+            return Hits(found, exceeded=False)
+    return _collect(_stream(image, query, limit, search_private), limit)
 
 
-def _one_posting(image: Image, class_name: str | None, term: Term) -> tuple[int, ...] | None:
-    """Records of a term that only the exact index knows, with one get; None when it is not so."""
-    text = term.value
-    allowed = image.scopes.plan(class_name, term.attribute).allowed
-    if IndexType.SOUNDEX in allowed and is_phonetic(text):
+# The shortcuts: nearly every query is one term, and what it finds lies in one class. Then the
+# index has it in answer order. Each gives None when it is not so, and the long way goes on; a
+# property test holds both to one model.
+
+
+def _shortcut(
+    image: Image, class_name: str | None, term: Term, limit: int
+) -> tuple[int, ...] | None:
+    text, match = term.value, term.match
+    if not text or len(text) >= keys.CUT:
         return None
-    if IndexType.CIDR in allowed and Network.from_text(text):
+    plan = image.scopes.plan(class_name, term.attribute)
+    if plan.sounds and is_phonetic(text):
         return None
-    if not text or IndexType.EXACT not in allowed or len(text) >= keys.CUT:
+    if plan.networks and (text[0] in _DIGITS or ":" in text):
+        network = Network.from_text(text)
+        if network is not None:
+            return _walk(image, plan, network, text) if match is _EXACT else None
+    if not plan.text:
         return None
+    if match is _EXACT:
+        return _equal(image, plan, text)
+    return _beginning(image, plan, text, limit) if match is _PREFIX else None
+
+
+def _equal(image: Image, plan: Plan, text: str) -> tuple[int, ...] | None:
+    """One get: a posting is in answer order whatever the classes are."""
     flat = image.posting(keys.EXACT + text.encode("latin-1"))
     if flat is None:
         return None
-    scopes = allowed[IndexType.EXACT]
+    scopes = plan.text
     if len(flat) == 2:
         return (flat[1],) if flat[0] in scopes else ()
     records = zip(flat[::2], flat[1::2], strict=True)
     return tuple(dict.fromkeys([record for scope, record in records if scope in scopes]))
 
 
-def _cut(records: tuple[int, ...], limit: int) -> Hits:
-    if limit and len(records) > limit:
-        return Hits(records[:limit], exceeded=True)
-    return Hits(records, exceeded=False)
+def _walk(image: Image, plan: Plan, network: Network, text: str) -> tuple[int, ...] | None:
+    """One get for each network length in use."""
+    if plan.text and image.posting(keys.EXACT + text.encode("latin-1")) != ():
+        return None
+    found: tuple[int, ...] = ()
+    posting = image.posting
+    for key in image.keys_around(network):
+        flat = posting(key)
+        if flat is None:
+            return None
+        found += flat
+    if not _one_class(image, plan, found[::2]):
+        return None
+    return tuple(dict.fromkeys(found[1::2]))
+
+
+def _beginning(image: Image, plan: Plan, text: str, limit: int) -> tuple[int, ...] | None:
+    """One range of keys, when it ends before the limit or there is one class only."""
+    low = keys.EXACT + text.encode("latin-1")
+    most = limit + 1 if limit else _GATHERED
+    scopes, records = [], []
+    with image.txn.cursor(image.env.terms) as cursor:
+        pairs: Any = cursor.iternext() if cursor.set_range(low) else ()
+        for key, value in pairs:
+            if not key.startswith(low):
+                break
+            if len(value) != keys.ENTRY.size or len(key) > keys.CUT:
+                return None
+            scope, record = _entry(value)
+            scopes.append(scope)
+            records.append(record)
+            if len(records) > most:
+                if limit and len(plan.looks) == 1 and _one_class(image, plan, scopes):
+                    break
+                return None
+    if not _one_class(image, plan, scopes):
+        return None
+    return tuple(dict.fromkeys(records)) if len(records) <= most else _distinct(records, most)
+
+
+def _distinct(records: Sequence[int], count: int) -> tuple[int, ...] | None:
+    """The records, when enough of them are distinct."""
+    distinct = tuple(dict.fromkeys(records))
+    return distinct if len(distinct) >= count else None
+
+
+def _one_class(image: Image, plan: Plan, scopes: Sequence[int]) -> bool:
+    """Whether all scopes are looked for, by the same index, and are of one class of one area."""
+    if not scopes:
+        return True
+    first = scopes[0]
+    if scopes.count(first) == len(scopes):
+        return first in plan.text or first in plan.networks
+    different = set(scopes)
+    if not (different <= plan.text or different <= plan.networks):
+        return False
+    return image.scopes.pair_of(min(different)) is image.scopes.pair_of(max(different))
+
+
+# The long way
 
 
 def _collect(records: Iterator[int], limit: int) -> Hits:
@@ -91,9 +164,9 @@ def _collect(records: Iterator[int], limit: int) -> Hits:
     return Hits(tuple(found), exceeded=False)
 
 
-def _stream(image: Image, query: Query, search_private: bool) -> Iterator[int]:
+def _stream(image: Image, query: Query, limit: int, search_private: bool) -> Iterator[int]:
     """Records in answer order, with duplicates: every branch in every class (B10)."""
-    bound = _Bound()
+    bound = _Bound(limit)
     branches = [
         _Branch(image, query.class_name, chain, bound, search_private=search_private)
         for chain in query.branches
@@ -105,10 +178,11 @@ def _stream(image: Image, query: Query, search_private: bool) -> Iterator[int]:
 
 
 class _Bound:
-    """Counts what is looked at in vain."""
+    """Counts what is looked at in vain. ``gathered``: how many keys to read at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         self._left = SCAN
+        self.gathered = min(_GATHERED, 2 * limit + _GATHERED // 8) if limit else _GATHERED
 
     def spend(self) -> None:
         """One more. Raises: RwhoisError 351, when it was too much."""
@@ -366,7 +440,7 @@ class _Range(_Find):
                 self._bound.spend()
                 continue
             seen += 1
-            if seen > _GATHERED or not value:
+            if seen > self._bound.gathered or not value:
                 return None
             flat = keys.entries(value)
             for i in range(0, len(flat), 2):
@@ -393,7 +467,7 @@ class _Range(_Find):
         """Keys of the range: the first ones all, then those of blocks that hold the scopes."""
         image, low = self._image, self._low
         for count, term in enumerate(image.terms_between(low, self._high)):
-            if count == _GATHERED:
+            if count == self._bound.gathered:
                 low = term[0]
                 break
             yield term
