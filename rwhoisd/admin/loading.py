@@ -342,7 +342,7 @@ def export(
                 findings = await _export_arin(opened, folder, wanted, settings)
         common.tell_findings(findings)
         typer.echo(f"wrote {folder}")
-        return REFUSED if findings else DONE
+        return REFUSED if any(f.severity == "error" for f in findings) else DONE
 
     common.run(work)
 
