@@ -43,6 +43,12 @@ class Network:
         Host bits are cleared, a missing length is the full one, leading zeros are allowed.
         Exactly four decimal fields are needed (B16); text that starts with ":" is no network.
         """
+        if text.count(".") == 3 and "/" not in text:
+            try:
+                # The common case, several times as fast; what it refuses may be right below.
+                return cls(4, int.from_bytes(socket.inet_pton(socket.AF_INET, text)), 32)
+            except (OSError, ValueError):
+                pass
         if match := _QUAD.match(text):
             return cls._from_quad(match)
         if not text.startswith(":") and (match := _V6.match(text)):

@@ -6,7 +6,7 @@ and attribute in one number whose order is answer order, see scopes.py) and a re
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from struct import Struct
+from struct import Struct, unpack
 from typing import Final, NamedTuple
 
 from rwhoisd.directory.names import ADDRESS_BITS, DomainName, HierarchicalName, Network
@@ -34,7 +34,8 @@ ENTRY: Final = Struct(">II")  # scope, record
 LISTED: Final = Struct(">IQQI")  # scope, order, row, record: an entry that sorts as it stands
 TAIL: Final = LISTED.size
 _SCOPE: Final = Struct(">I")
-_PAIRS: Final = [Struct(f">{2 * n}I") for n in range(INLINE + 1)]
+_PAIRED: Final = INLINE
+_PAIRS: Final = [Struct(f">{2 * n}I") for n in range(_PAIRED + 1)]
 
 # Boundaries of blocks are keys cut to this length; so that they fit behind a scope.
 BOUNDARY: Final = 200
@@ -129,7 +130,8 @@ def stored_range(low: bytes, high: bytes) -> tuple[bytes, bytes]:
 
 def entries(value: bytes) -> tuple[int, ...]:
     """Scope, record, scope, record, … of a posting."""
-    return _PAIRS[len(value) >> 3].unpack(value)
+    count = len(value) >> 3
+    return _PAIRS[count].unpack(value) if count <= _PAIRED else unpack(f">{2 * count}I", value)
 
 
 def pack_entries(pairs: Iterable[tuple[int, int]]) -> bytes:

@@ -395,14 +395,22 @@ class Image:
                     return None
         return sorted(found)
 
-    def keys_around(self, network: Network) -> Iterator[bytes]:
-        """Keys of the network and those around it, as far as their lengths are in use."""
+    def postings_around(self, network: Network) -> tuple[int, ...] | None:
+        """Entries of the network, then of each around it; None when a posting is long."""
+        get, terms = self._get, self._terms
         start, length = network.start, network.length
         family, octets, bits = keys.FAMILIES[network.family]
+        found = []
         for shorter, end in self._length_ends[network.family]:
             if shorter <= length:
                 spare = bits - shorter
-                yield family + (start >> spare << spare).to_bytes(octets) + end
+                key = family + (start >> spare << spare).to_bytes(octets) + end
+                value = get(key, None, terms)
+                if value:
+                    found.append(value)
+                elif value is not None:
+                    return None
+        return keys.entries(b"".join(found))
 
     def lengths_within(self, network: Network) -> list[int]:
         """Network lengths in use that are not longer than that of ``network``, longest first."""

@@ -95,16 +95,10 @@ def _walk(image: Image, plan: Plan, network: Network, text: str) -> tuple[int, .
     """One get for each network length in use."""
     if plan.text and image.posting(keys.EXACT + text.encode("latin-1")) != ():
         return None
-    found: tuple[int, ...] = ()
-    posting = image.posting
-    for key in image.keys_around(network):
-        flat = posting(key)
-        if flat is None:
-            return None
-        found += flat
-    if not _one_class(image, plan, found[::2]):
+    flat = image.postings_around(network)
+    if flat is None or not _one_class(image, plan, flat[::2]):
         return None
-    return tuple(dict.fromkeys(found[1::2]))
+    return tuple(dict.fromkeys(flat[1::2]))
 
 
 def _beginning(image: Image, plan: Plan, text: str, limit: int) -> tuple[int, ...] | None:
