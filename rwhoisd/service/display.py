@@ -14,7 +14,7 @@ def display(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
     """The formats without argument; else chooses one: 436 if unknown, 338 for several."""
     arguments = request.arguments
     if not arguments:
-        return context.reply(*_formats(context.dialect))
+        return context.reply(*_formats(context.dialect, peer))
     if len(arguments) > 1:
         raise syntax_error()
     if arguments[0].lower() != DUMP:
@@ -24,16 +24,17 @@ def display(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
 
 
 def shown_format(dialect: Dialect, peer: Peer) -> str:
-    """How ``-status`` names the format: as typed, ``DUMP`` at first, at ARIN's (A10)."""
+    """The format in ``-status`` and ``-display``: as typed, ``DUMP`` at first, at ARIN's (A10)."""
     return (peer.display or DUMP.upper()) if dialect.display_details else DUMP
 
 
-def _formats(dialect: Dialect) -> list[str]:
+def _formats(dialect: Dialect, peer: Peer) -> list[str]:
+    name = shown_format(dialect, peer)
     if not dialect.display_details:
-        return [f"%display name:{DUMP}", "%display"]
+        return [f"%display name:{name}", "%display"]
     return [
-        "%display name:DUMP",
-        f"%display length:{len(DUMP)}",
-        "%display description:display in DUMP format",
+        f"%display name:{name}",
+        f"%display length:{len(name)}",
+        f"%display description:display in {name} format",
         "%display",
     ]

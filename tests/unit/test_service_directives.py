@@ -125,6 +125,14 @@ def test_no_ceiling_means_any_limit_and_none(tmp_path: Path) -> None:
     ]
 
 
+def test_display_names_the_format_as_it_was_chosen(tmp_path: Path) -> None:
+    assert talk(tmp_path).say("-display Dump", "-display") == [
+        "%ok",
+        *("%display name:Dump", "%display length:4"),
+        *("%display description:display in Dump format", "%display", "%ok"),
+    ]
+
+
 def test_display_in_arin_mode(tmp_path: Path) -> None:
     assert talk(tmp_path).say("-display") == [
         *("%display name:DUMP", "%display length:4"),
