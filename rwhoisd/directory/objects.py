@@ -8,6 +8,8 @@ from rwhoisd.directory.schema import ClassDef
 TRUE_WORDS: Final = frozenset({"TRUE", "YES", "ON"})  # arin-rwhoisd.md §4.3, §11.1
 
 Line = tuple[str, str]
+# What a place in a file is written with, and behind its end nothing, as digits in this order.
+_DIGITS: Final = str.maketrans("0123456789:", "123456789ab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,7 @@ def file_order(offset: int, file_number: int) -> int:
     before "719:0"). Each character becomes four bits, so that integers compare the same way.
     """
     text = f"{offset}:{file_number}:"[:15]
-    number = 0
-    for character in text.ljust(15, "\0"):
-        number = number << 4 | (" \0" + "0123456789:").index(character) - 1
-    return number
+    return int(text.translate(_DIGITS).ljust(15, "0"), 16)
 
 
 def file_place(order: int) -> tuple[int, int] | None:

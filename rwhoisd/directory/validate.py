@@ -47,13 +47,32 @@ class ObjectRules:
         }
         self._formats = dict(_formats(class_def, flavour))
 
+    def tests(self, names: Sequence[str]) -> list[tuple[int, Callable[[str], bool]]] | None:
+        """What is left to look at in objects whose lines have these canonical names, in order.
+
+        None when the names alone break a rule; else the number of each line with a Format, and
+        its test. An object that passes all has no ``violations``.
+        """
+        folded = [name.lower() for name in names]
+        if self._misnamed(folded):
+            return None
+        return [(i, self._formats[name]) for i, name in enumerate(folded) if name in self._formats]
+
     def violations(self, lines: Sequence[Line]) -> list[Violation]:
         """Broken rules of lines with canonical names, in the order they are told to a client.
 
         Required attributes in schema order (322), repetitions (320), formats in line order
         (321): arin-rwhoisd.md §6.3. Unknown attributes are ``unknown_attributes``.
         """
-        names = [name.lower() for name, _ in lines]
+        found = self._misnamed([name.lower() for name, _ in lines])
+        for name, value in lines if self._formats else ():
+            matches = self._formats.get(name.lower())
+            if matches is not None and not matches(value):
+                found.append(self._off_format(name, value))
+        return found
+
+    def _misnamed(self, names: Sequence[str]) -> list[Violation]:
+        """What is missing (322) or stands too often (320) among names in lower case."""
         present = set(names)
         found = [
             Violation(
@@ -64,10 +83,6 @@ class ObjectRules:
         ]
         if len(present) != len(names):
             found += self._repeated(names)
-        for name, value in lines if self._formats else ():
-            matches = self._formats.get(name.lower())
-            if matches is not None and not matches(value):
-                found.append(self._off_format(name, value))
         return found
 
     def _repeated(self, names: Iterable[str]) -> Iterator[Violation]:

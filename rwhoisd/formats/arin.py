@@ -13,7 +13,8 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.names import AreaName
 from rwhoisd.formats.arin_areas import Entry, read_area, read_area_file
 from rwhoisd.formats.arin_config import ArinSettings, XDirective, read_settings
-from rwhoisd.formats.arin_data import SOURCE, ObjectFiles, class_data
+from rwhoisd.formats.arin_data import ObjectFiles, class_data
+from rwhoisd.formats.arin_objects import SOURCE
 from rwhoisd.formats.arin_text import Reading, read_bytes
 from rwhoisd.formats.arin_write import CONF, InstallationWriter, write_installation
 from rwhoisd.formats.findings import Finding, FormatError

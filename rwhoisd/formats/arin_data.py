@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.names import AreaName
-from rwhoisd.directory.objects import Line, Object, file_order
+from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import ClassDef
-from rwhoisd.directory.validate import ObjectRules
 from rwhoisd.formats.arin_areas import ClassFiles, Entry
-from rwhoisd.formats.arin_text import Reading, boolean, leading_number, read_bytes
-from rwhoisd.formats.findings import Finding, Severity
-from rwhoisd.formats.records import Record, records
+from rwhoisd.formats.arin_objects import ClassReader, Found
+from rwhoisd.formats.arin_text import Reading, boolean, leading_number, unreadable
+from rwhoisd.formats.findings import Finding
+from rwhoisd.formats.records import Part, parts, read_part
 
-SOURCE: Final = "arin-files"
 FILE_LIST: Final = "local.db"
 SUFFIX: Final = ".txt"
 _INDEX_TYPES: Final = frozenset({"EXACT", "CIDR", "SOUNDEX", "INDEX", "FIRST", "WORD_ONLY"})
@@ -85,6 +83,15 @@ def _listed(class_def: ClassDef, file_list: Path, reading: Reading) -> ClassData
     return ClassData(class_def, tuple(files.values()), tuple(indexes))
 
 
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A stretch of a data file; the numbers are those of its class and of the file in there."""
+
+    class_number: int
+    file_number: int
+    part: Part
+
+
 @dataclass(frozen=True)
 class ObjectFiles:
     """The objects of an area, read from its files anew by each iteration.
@@ -105,8 +112,34 @@ class ObjectFiles:
 
     def located(self, report: Report) -> Iterator[tuple[Object, Path, int]]:
         """The same with the file and first line of each."""
-        for data in self.classes:
-            yield from _ClassReader(self.area.text, self.charset, data, report).objects()
+        reader = PartReader(self)
+        unknown = UnknownNames(self)
+        for part in self.parts():
+            path = self.file(part).path
+            found = reader.read(part)
+            for finding in (*found.findings, *unknown.note(part, found.unknown)):
+                report(finding)
+            for obj, line in zip(found.objects, found.lines, strict=True):
+                yield obj, path, line
+        for finding in unknown.rest():
+            report(finding)
+
+    def parts(self) -> Iterator[FilePart]:
+        """All files in parts that can be read apart from each other, in order.
+
+        Raises: FormatError, when a file cannot be read.
+        """
+        for class_number, data in enumerate(self.classes):
+            for file_number, file in enumerate(data.files):
+                try:
+                    for part in parts(file.path):
+                        yield FilePart(class_number, file_number, part)
+                except OSError as error:
+                    raise unreadable(file.path, error) from error
+
+    def file(self, part: FilePart) -> DataFile:
+        """The file that a part is one of."""
+        return self.classes[part.class_number].files[part.file_number]
 
     def findings(self) -> Iterator[Finding]:
         """What is odd about the objects; reads all files."""
@@ -117,109 +150,62 @@ class ObjectFiles:
         yield from found
 
 
-class _ClassReader:
-    """Reads the data files of one class."""
+class PartReader:
+    """Reads parts of the files of an area, in any order."""
 
-    def __init__(self, area: str, charset: str, data: ClassData, report: Report) -> None:
-        self._area, self._charset, self._data, self._report = area, charset, data, report
-        self._rules = ObjectRules(data.class_def, Flavour.V8_UPPER)
-        self._names: dict[bytes, tuple[str, bool]] = {}  # as written → canonical name, known
-        self._found: frozenset[bytes] | None = None
+    def __init__(self, files: ObjectFiles) -> None:
+        self._files = files
+        self._readers: dict[int, ClassReader] = {}
 
-    def objects(self) -> Iterator[tuple[Object, Path, int]]:
-        for file in self._data.files:
-            unknown: Counter[str] = Counter()
-            first: dict[str, int] = {}
-            for record in records(read_bytes(file.path)):
-                obj = self._object(file, record, unknown, first)
-                if obj is not None:
-                    yield obj, file.path, record.lines[0].number
-            for name, count in unknown.items():
-                times = f" in {count} lines" if count > 1 else ""
-                self._tell(
-                    file,
-                    first[name],
-                    f"attribute {name!r} is unknown in class {self._data.class_def.name}{times};"
-                    " kept, but never shown",
-                )
+    def read(self, at: FilePart) -> Found:
+        """The objects of a part. Raises: FormatError, when its file cannot be read."""
+        files, reader = self._files, self._readers.get(at.class_number)
+        data, file = files.classes[at.class_number], files.file(at)
+        if reader is None:
+            reader = ClassReader(files.area.text, files.charset, data.class_def, data.indexes)
+            self._readers[at.class_number] = reader
+        try:
+            octets = read_part(file.path, at.part)
+        except OSError as error:
+            raise unreadable(file.path, error) from error
+        return reader.read(file.path, file.number, at.part, octets)
 
-    def _object(
-        self, file: DataFile, record: Record, unknown: Counter[str], first: dict[str, int]
-    ) -> Object | None:
-        for number, text in record.odd:
-            shown = text.decode(self._charset, "replace")[:60]
-            self._tell(file, number, f"line {shown!r} has no ':' and is ignored")
-        lines: list[Line] = []
-        known_lines: list[Line] = []
-        for line in record.lines:
-            if not line.value:
-                continue
-            name, known = self._names.get(line.tag) or self._name(line.tag)
-            pair = (name, line.value.decode(self._charset))
-            if not name:
-                self._tell(file, line.number, "line without attribute name is ignored")
-                continue
-            lines.append(pair)
-            if known:
-                known_lines.append(pair)
-            else:
-                unknown[name] += 1
-                first.setdefault(name, line.number)
-        if not known_lines and not lines:
-            return None
-        return Object(
-            area=self._area,
-            class_name=self._data.class_def.name,
-            lines=tuple(lines),
-            source=SOURCE,
-            indexed=self._is_indexed(file, record, known_lines),
-            order=file_order(record.offset, file.number),
-        )
 
-    def _name(self, tag: bytes) -> tuple[str, bool]:
-        text = tag.decode(self._charset)
-        attribute = self._data.class_def.attribute(text)
-        found = (attribute.name, True) if attribute else (text, False)
-        self._names[tag] = found
-        return found
+class UnknownNames:
+    """Gathers unknown attributes part by part, for one finding per file and name."""
 
-    def _is_indexed(self, file: DataFile, record: Record, lines: list[Line]) -> bool:
-        """Whether queries find an object: ARIN's indexer leaves out what breaks a rule (§8.3).
+    def __init__(self, files: ObjectFiles) -> None:
+        self._files = files
+        self._at: FilePart | None = None
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
 
-        Unless it was told not to look: then its index files name the object.
-        """
-        violations = self._rules.violations(lines)
-        if not violations:
-            return True
-        if self._found is None:
-            self._found = frozenset(_entries(self._data.indexes))
-        indexed = f"{record.offset}:{file.number}".encode() in self._found
-        first_line = record.lines[0].number
-        for violation in violations:
-            end = "" if indexed else "; no query finds the object"
-            self._report(
-                Finding(
-                    str(file.path),
-                    first_line,
-                    violation.message + end,
-                    "warning",
-                    violation.code,
-                )
+    def note(self, at: FilePart, unknown: dict[str, tuple[int, int]]) -> list[Finding]:
+        """Take in those of a part: name → count, first line. What is known of files before."""
+        before = []
+        if self._at is not None and self._files.file(self._at) != self._files.file(at):
+            before = self.rest()
+        self._at = at
+        for name, (count, line) in unknown.items():
+            self._counts[name] += count
+            self._first.setdefault(name, line)
+        return before
+
+    def rest(self) -> list[Finding]:
+        """The findings of the file that was noted last."""
+        if self._at is None:
+            return []
+        path = str(self._files.file(self._at).path)
+        class_name = self._files.classes[self._at.class_number].class_def.name
+        findings = [
+            Finding(
+                path,
+                self._first[name],
+                f"attribute {name!r} is unknown in class {class_name}"
+                f"{f' in {count} lines' if count > 1 else ''}; kept, but never shown",
             )
-        return indexed
-
-    def _tell(
-        self, file: DataFile, line: int, message: str, severity: Severity = "warning"
-    ) -> None:
-        self._report(Finding(str(file.path), line, message, severity))
-
-
-def _entries(indexes: tuple[Path, ...]) -> Iterator[bytes]:
-    """``OFFSET:FILE`` of every live entry of index files."""
-    for path in indexes:
-        if not path.is_file():
-            continue
-        for line in read_bytes(path).split(b"\n"):
-            fields = line.split(b":", 3)
-            if len(fields) == 4 and fields[2] == b"0":
-                yield b":".join(fields[:2])
+            for name, count in self._counts.items()
+        ]
+        self._counts.clear()
+        self._first.clear()
+        return findings

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from rwhoisd.directory.objects import TRUE_WORDS
-from rwhoisd.formats.findings import Finding, Severity, failed
+from rwhoisd.formats.findings import Finding, FormatError, Severity, failed
 from rwhoisd.formats.records import LINE_OCTETS, Record, common_charset, records
 
 _LEADING_NUMBER: Final = re.compile(r"\s*([+-]?[0-9]{1,18})")
@@ -67,4 +67,9 @@ def read_bytes(path: Path, why: str = "") -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise failed(path, 0, f"cannot be read{why}: {error.strerror}") from error
+        raise unreadable(path, error, why) from error
+
+
+def unreadable(path: Path, error: OSError, why: str = "") -> FormatError:
+    """The exception for a file that the system does not let us read."""
+    return failed(path, 0, f"cannot be read{why}: {error.strerror}")

@@ -6,13 +6,18 @@ control characters but TAB go, blanks around it go; then ``#`` is a comment, ``_
 line, ``---…`` and ``_NEW_`` separate records.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 LINE_OCTETS: Final = 511  # schema, templates, SOA, data
 CONFIG_OCTETS: Final = 8191  # main configuration and area file
 _CONTROLS: Final = bytes((*range(9), *range(10, 32), 127))
+_PART_OCTETS: Final = 1 << 20
+# What is a separator in whatever way the line is cut and cleaned; others are rare.
+_SEPARATOR: Final = re.compile(rb"^---[^\n]{0,508}(?:\n|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,27 @@ def pieces(data: bytes, octets: int) -> Iterator[tuple[int, int, bytes]]:
         offset += len(line) + 1
 
 
-def records(data: bytes, octets: int = LINE_OCTETS) -> Iterator[Record]:
-    """The records of a file that have any line; runs of separators give none."""
+def records(
+    data: bytes, octets: int = LINE_OCTETS, *, offset: int = 0, line: int = 1
+) -> Iterator[Record]:
+    """The records of a file that have any line; runs of separators give none.
+
+    For a part of a file, ``offset`` and ``line`` tell where in it the part begins.
+    """
+    for record in _records(data, octets):
+        if offset or line > 1:
+            _shift(record, offset, line - 1)
+        yield record
+
+
+def _shift(record: Record, octets: int, lines: int) -> None:
+    record.offset += octets
+    record.line += lines
+    record.lines = [TagLine(at.number + lines, at.tag, at.value) for at in record.lines]
+    record.odd = [(number + lines, text) for number, text in record.odd]
+
+
+def _records(data: bytes, octets: int) -> Iterator[Record]:
     record = Record(0, 1)
     for offset, number, raw in pieces(data, octets):
         line = clean(raw)
@@ -92,6 +116,63 @@ def _take(record: Record, number: int, line: bytes) -> None:
         record.lines.append(TagLine(number, tag.rstrip(), value.lstrip()))
     else:
         record.odd.append((number, line))
+
+
+class Part(NamedTuple):
+    """A stretch of a file that holds whole records: where it begins, and how long it is."""
+
+    offset: int
+    line: int
+    octets: int
+
+
+def parts(path: Path, octets: int = _PART_OCTETS) -> Iterator[Part]:
+    """A file of 511-octet lines in parts of about ``octets``, which can be read one by one.
+
+    A part ends behind a separator; a record that is longer makes a longer part.
+    Raises: OSError.
+    """
+    with path.open("rb") as file:
+        offset, line = 0, 1
+        data = file.read(octets)
+        while more := file.read(octets):
+            if cut := _last_separator(data):
+                yield Part(offset, line, cut)
+                offset, line = offset + cut, line + data.count(b"\n", 0, cut)
+            data = data[cut:] + more
+        yield Part(offset, line, len(data))
+
+
+def read_part(path: Path, part: Part) -> bytes:
+    """The octets of a part. Raises: OSError."""
+    with path.open("rb") as file:
+        file.seek(part.offset)
+        return file.read(part.octets)
+
+
+def _last_separator(data: bytes) -> int:
+    """Where the last separator ends that is whole; 0 when there is none."""
+    at = data.rfind(b"\n---")
+    while at >= 0:
+        match = _SEPARATOR.match(data, at + 1)
+        if match and match[0].endswith(b"\n"):
+            return match.end()
+        at = data.rfind(b"\n---", 0, at)
+    return 0
+
+
+def stretches(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Offset and octets of what lies between plain separators: nearly always one record.
+
+    ``records`` of each, at its offset, are together the ``records`` of the whole.
+    """
+    start = 0
+    for match in _SEPARATOR.finditer(data):
+        if match.start() > start:
+            yield start, data[start : match.start()]
+        start = match.end()
+    if start < len(data):
+        yield start, data[start:]
 
 
 def is_utf8(data: bytes, octets: int = LINE_OCTETS) -> bool:

@@ -22,6 +22,7 @@ from rwhoisd.directory.schema import (
     Schema,
 )
 from rwhoisd.directory.soa import Soa
+from rwhoisd.directory.validate import ObjectRules
 from rwhoisd.formats.arin import (
     ArinSettings,
     Installation,
@@ -29,10 +30,11 @@ from rwhoisd.formats.arin import (
     read_installation,
     write_installation,
 )
+from rwhoisd.formats.arin_objects import ClassReader
 from rwhoisd.formats.classes import class_toml, read_classes
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.formats.hosts_access import allowed, parse
-from rwhoisd.formats.records import LINE_OCTETS, clean, pieces, records
+from rwhoisd.formats.records import LINE_OCTETS, Part, clean, parts, pieces, read_part, records
 from rwhoisd.formats.zone import ZoneWriter, find_zones, read_zone
 from tests.arin_tree import lay
 
@@ -290,3 +292,65 @@ def test_a_quoted_text_matches_itself(text: str) -> None:
     matches = matcher(f"re:^{quoted}$", Flavour.POSIX)
     assert matches is not None
     assert matches(text)
+
+
+READER_CLASS = ClassDef(
+    "host",
+    (
+        AttributeDef("Name", aliases=("N",), required=True, format="re:^[a-c:]+$"),
+        AttributeDef("Note", multi_line=True),
+        AttributeDef("City"),
+    ),
+)
+DATA_LINES = st.sampled_from(
+    [
+        *(b"Name: a", b"name:b", b"N:  c ", b"Name:", b"Name: off", b"City: x\ty", b"city: \t z"),
+        *(b"Note: a b", b"Note:one\x01 two", b"Other: 1", b"# Name: a", b"_City: x", b"no colon"),
+        *(b"---", b"--- more", b" ---", b"_NEW_", b"", b" ", b"Note: caf\xc3\xa9", b"City : q"),
+        *(b"Note: \xc2\x85", b"Note: " + b"q" * 600, b"Note: " + b"q" * 505 + b"---", b":x"),
+        *(b"Name: a\0b", b"Note: x\r", b"-\x01--", b"Note: a:b", b"Note: " + b"\xc3\xa9" * 260),
+    ]
+)
+DATA_FILES = st.lists(DATA_LINES, max_size=30).flatmap(
+    lambda lines: st.sampled_from([b"\n", b"\r\n"]).map(lambda eol: eol.join(lines))
+)
+
+
+@given(data=DATA_FILES | st.lists(DATA_LINES, max_size=8).map(lambda p: b"\n---\n".join(p * 3)))
+def test_objects_are_those_of_the_records_whatever_their_shape(data: bytes) -> None:
+    """The reader's way by shape against the plain one: same lines, places and line numbers."""
+    charset = "latin-1"
+    reader = ClassReader("a.net", charset, READER_CLASS, ())
+    found = reader.read(Path("f"), 3, Part(0, 1, len(data)), data)
+    expected = []
+    for record in records(data):
+        lines = []
+        for line in record.lines:
+            attribute = READER_CLASS.attribute(tag := line.tag.decode(charset))
+            if line.value and tag:
+                name = attribute.name if attribute else tag
+                lines.append((name, line.value.decode(charset)))
+        if lines:
+            order = file_order(record.offset, 3)
+            expected.append((tuple(lines), order, record.lines[0].number))
+    assert expected == [
+        (obj.lines, obj.order, line) for obj, line in zip(found.objects, found.lines, strict=True)
+    ]
+    rules = ObjectRules(READER_CLASS, Flavour.V8_UPPER)
+    known = [[pair for pair in o.lines if READER_CLASS.attribute(pair[0])] for o in found.objects]
+    assert [obj.indexed for obj in found.objects] == [not rules.violations(k) for k in known]
+    unknown = sum(1 for o in found.objects for n, _ in o.lines if not READER_CLASS.attribute(n))
+    assert unknown == sum(count for count, _ in found.unknown.values())
+
+
+@given(data=DATA_FILES, octets=st.integers(1, 200))
+def test_parts_of_a_file_have_the_records_of_the_whole(data: bytes, octets: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data"
+        path.write_bytes(data)
+        found = [
+            record
+            for part in parts(path, octets)
+            for record in records(read_part(path, part), offset=part.offset, line=part.line)
+        ]
+    assert found == list(records(data))
