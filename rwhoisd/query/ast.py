@@ -1,7 +1,7 @@
 """A query as a value (RFC 2167 §3.4): what is asked for, free of how it was typed."""
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Match(Enum):
@@ -14,8 +14,7 @@ class Match(Enum):
     BELOW = "below"  # PREFIX**: the networks within it, more specific ones; our extension
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One comparison.
 
     ``value`` is upper case, each character one octet of the line (latin-1), without quotes and
@@ -29,8 +28,7 @@ class Term:
     attribute: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """Alternatives ("or") of terms that all hold ("and"), in the order they were typed.
 
     ``class_name`` is canonical and lower case; None asks every class. Neither ``branches`` nor

@@ -14,8 +14,10 @@ from rwhoisd.query.parser import (
     Line,
     Names,
     parse,
+    parse_plain,
     read_by_grammar,
     read_one_term,
+    resolve,
     text,
 )
 
@@ -84,6 +86,33 @@ def test_the_shortcut_agrees_with_the_grammar(line: bytes) -> None:
     read = read_one_term(line)
     if read is not None:
         assert read == read_by_grammar(line)
+
+
+@given(
+    line=st.one_of(ONE_TERM.map(lambda s: s.encode("latin-1")), LINES, st.binary(max_size=40)),
+    dialect=DIALECTS,
+    allowed=st.builds(Allowed, st.booleans(), st.booleans(), st.integers(0, 2)),
+)
+@example(line=b"contact", dialect=ARIN, allowed=Allowed())
+@example(line=b"contact contact", dialect=ARIN, allowed=Allowed())
+@example(line=b"Person or*", dialect=RFC, allowed=Allowed())
+@example(line=b"person and", dialect=RFC, allowed=Allowed())
+def test_plain_lines_are_parsed_as_by_the_grammar(
+    line: bytes, dialect: Dialect, allowed: Allowed
+) -> None:
+    """What the shortcut parses, reading by the grammar and resolving parses the same."""
+    plain = parse_plain(line, NAMES, allowed)
+    if plain is not None:
+        read = read_by_grammar(line.upper())
+        assert read is not None
+        assert plain == resolve(read, NAMES, dialect, allowed)
+
+
+@given(word=st.from_regex(r"[0-9.]{1,8}\*?", fullmatch=True))
+def test_plain_lines_are_those_of_one_word(word: str) -> None:
+    """Else the property above would say nothing."""
+    for line in (word, f"contact {word}", f"Person  {word}"):
+        assert parse_plain(line.encode(), NAMES, Allowed()) is not None
 
 
 @given(value=st.from_regex(r"[a-z0-9.]{1,8}\*?", fullmatch=True))
