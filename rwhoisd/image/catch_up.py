@@ -15,7 +15,7 @@ from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.build import Progress, build_locked, note_link, pair_of_object, table_entry
 from rwhoisd.image.environment import get, writing
-from rwhoisd.image.errors import ImageError
+from rwhoisd.image.errors import DamagedImageError, ImageError
 from rwhoisd.image.folder import Folder
 from rwhoisd.image.keys import Item
 from rwhoisd.image.postings import IndexWriter
@@ -62,7 +62,13 @@ async def catch_up(
             _log.warning("building the image: %s", error)
             await build_locked(source, folder, eol, progress)
             return True
-        return await _catch_up(source, folder, generation, image, progress)
+        try:
+            return await _catch_up(source, folder, generation, image, progress)
+        except DamagedImageError as error:
+            _log.warning("building the image: %s", error)
+            reverse = image.head.reversed
+            await build_locked(source, folder, image.eol, progress, reverse=reverse)
+            return True
 
 
 async def _catch_up(

@@ -13,11 +13,18 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
-from rwhoisd.image.errors import ImageError
+from rwhoisd.image.errors import DamagedImageError, ImageError
 from rwhoisd.image.folder import INDEX
 
 MAP_OCTETS: Final = 1 << 38  # address space, not memory
 _READERS: Final = 2048  # processes times versions that somebody still reads
+_LOCK_OCTETS: Final = 64 * (_READERS + 2)  # of LMDB's file of readers, which is mapped
+_DAMAGES: Final = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.BadTxnError,
+)
 
 Table = Any  # lmdb does not export its type
 
@@ -36,6 +43,8 @@ class Environment:
 
     def __init__(self, folder: Path, *, fast: bool = False) -> None:
         path = folder / INDEX
+        if fast:
+            _reserve(folder / f"{INDEX}-lock")
         try:
             # No writemap: a wild write could not hurt the image, and the file stays compact.
             self.env = lmdb.open(
@@ -87,6 +96,13 @@ class Environment:
             self.env.close()
 
 
+def _reserve(path: Path) -> None:
+    """Take the space of LMDB's file of readers: on a full disk, writing into a mapped file that
+    has none ends the process with a bus error. Raises: OSError, when there is no room."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, _LOCK_OCTETS)
+
+
 def get(txn: lmdb.Transaction, key: bytes, table: Table) -> bytes | None:
     """The value of a key. Transactions here never give out memory of the map."""
     value: Any = txn.get(key, db=table)
@@ -129,10 +145,23 @@ def open_environment(folder: Path) -> Environment:
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turn what a full or failing disk raises into an ImageError; what was served stays."""
+    """Turn what a full or failing disk raises into an ImageError; what was served stays.
+
+    Damage that shows only now becomes a DamagedImageError.
+    """
     try:
-        yield
+        with reading(place):
+            yield
     except (lmdb.Error, OSError) as error:
         raise ImageError(
             f"{place} cannot be written: {error}; make room on its disk, then try again"
         ) from error
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Turn what LMDB says of a damaged index into a DamagedImageError."""
+    try:
+        yield
+    except _DAMAGES as error:
+        raise DamagedImageError(f"{place}: {error}; build the image anew") from error

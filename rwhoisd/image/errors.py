@@ -6,3 +6,7 @@ class ImageError(Exception):
 
     The text says what was found and what to do about it.
     """
+
+
+class DamagedImageError(ImageError):
+    """The image looked whole when it was opened and is not: only a build mends it."""

@@ -18,7 +18,7 @@ from rwhoisd.directory.referral import link_text
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
-from rwhoisd.image.environment import Environment, items, key_range, open_environment
+from rwhoisd.image.environment import Environment, items, key_range, open_environment, reading
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
     STATE_OCTETS,
@@ -55,7 +55,10 @@ class Generation:
 
     def version(self) -> "Image":
         """The version that is committed now."""
-        txn = self.env.env.begin()
+        with reading(self.place):
+            return self._version(self.env.env.begin())
+
+    def _version(self, txn: lmdb.Transaction) -> "Image":
         head = meta.read_head(self.env, txn)
         if not self.files.holds(head.records, head.octets):
             self.files = RecordFiles(self.place)

@@ -109,24 +109,25 @@ async def _renew_image(source: Source, config: Config) -> None:
     from rwhoisd.image.catch_up import catch_up
 
     path, eol = config.image_path, DIALECTS[config.compat].eol
-    if not path.exists() or _lacks_reversed(config):
+    if not path.exists() or _lacks_reversed(path, config):
         await build(source, path, eol, reverse=config.query.leading_wildcard)
     elif not await catch_up(source, path, eol):
         return
     logger.info("image %s is new", path)
 
 
-def _lacks_reversed(config: Config) -> bool:
-    """Whether leading wildcards were switched on after the image was built."""
+def _lacks_reversed(path: Path, config: Config) -> bool:
+    """Whether leading wildcards are on, and there is no good image that can serve them."""
     from rwhoisd.image.errors import ImageError
     from rwhoisd.image.info import info
 
     if not config.query.leading_wildcard:
         return False
     try:
-        return not info(config.image_path).reversed_index
-    except ImageError:
-        return False  # it will be built anew, and that is told
+        return not info(path).reversed_index
+    except ImageError as error:
+        logger.warning("building the image: %s", error)
+        return True
 
 
 async def _import_arin(store: "Store", conf: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from rwhoisd.directory.objects import Object
@@ -110,6 +111,30 @@ def test_other_line_ends_need_another_image(tmp_path: Path) -> None:
     assert reader.current().eol == b"\r\n"
     assert reader.current().public((0,)).count(b"\r\n") == 7
     reader.close()
+
+
+def test_an_index_damaged_inside_is_built_anew(tmp_path: Path) -> None:
+    generation = built(tmp_path)
+    with (generation / "index.mdb").open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(2 * 4096)  # behind the two pages that say where all others are
+        file.write(b"\xff" * (size - 2 * 4096))
+    source = after_steps(0)
+    assert asyncio.run(catch_up(source, tmp_path, b"\n"))
+    assert asyncio.run(verify(source, tmp_path)) is None
+
+
+def test_damage_that_a_change_meets_is_built_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise lmdb.CorruptedError("mdb_put")
+
+    built(tmp_path)
+    source = after_steps(1)
+    monkeypatch.setattr("rwhoisd.image.catch_up._Update.run", damaged)
+    assert asyncio.run(catch_up(source, tmp_path))
+    assert asyncio.run(verify(source, tmp_path)) is None
 
 
 def test_a_build_that_fails_leaves_what_was_served(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from rwhoisd.image.environment import writing
+from rwhoisd.image.environment import Environment, writing
 from rwhoisd.image.errors import ImageError
 
 
@@ -22,3 +22,9 @@ def test_failing_disk_is_told_with_its_place(failure: Exception) -> None:
         raise failure
     assert str(caught.value).startswith("/var/image cannot be written: ")
     assert str(failure) in str(caught.value)
+
+
+def test_the_file_of_readers_has_its_space_before_it_is_mapped(tmp_path: Path) -> None:
+    Environment(tmp_path, fast=True)
+    lock = (tmp_path / "index.mdb-lock").stat()
+    assert lock.st_blocks * 512 >= lock.st_size > 0
