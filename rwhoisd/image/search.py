@@ -317,8 +317,8 @@ def _find(image: Image, term: Term, kind: IndexType, plan: Plan, bound: _Bound) 
     text = term.value
     if kind is IndexType.SOUNDEX:
         text = phonetic_key(text) if is_phonetic(text) else ""
-    if not text:
-        return None
+    if not text and not (kind is IndexType.EXACT and term.match is Match.PREFIX):
+        return None  # "" equals nothing, but everything begins with it
     key = _KIND[kind] + text.encode("latin-1")
     if term.match is Match.EXACT:
         return _Keys(image, [key], plan, kind)

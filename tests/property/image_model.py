@@ -76,7 +76,7 @@ def _of_index(entries: Entries, kind: IndexType, term: Term) -> Iterator[StoredO
         if not is_phonetic(term.value):
             return
         text = phonetic_key(term.value).encode()
-    if text:
+    if text or (kind is IndexType.EXACT and term.match is Match.PREFIX):
         yield from (e[4] for e in entries if _compare(e[0], term.match, text))
 
 

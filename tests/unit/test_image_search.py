@@ -47,6 +47,7 @@ def names(image: Image, *terms: Term, class_name: str | None = None, limit: int 
     return [image.object(r).values("Network-Name")[0] for r in hits.records]
 
 
+MANY = [f"MANY-{i:03d}" for i in range(100)]
 FOUND = {
     "text": (Term("C-NET"), ["C-NET"]),
     "in two areas": (Term("B-NET"), ["B-NET", "B-NET"]),
@@ -76,6 +77,10 @@ FOUND = {
     "ends": (Term("-NET", Match.SUFFIX, "nn"), ["A-NET", "B-NET", "C-NET", "D-NET", "B-NET"]),
     "contains": (Term("ENT", Match.CONTAINS), ["TENTH"]),
     "nothing in nothing": (Term(""), []),
+    "everything begins with nothing": (
+        Term("", Match.PREFIX, "org-name"),
+        ["TENTH", "A-NET", "B-NET", "C-NET", "D-NET", *MANY, "B-NET"],
+    ),
     "not indexed at all": (Term("HIDDEN-FROM-QUERIES"), []),
     "not UTF-8": (Term("\xff\xfe"), []),
     "longer than a key of LMDB": (Term("X" * 2000), []),
