@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 
@@ -18,7 +18,8 @@ ADDRESS_BITS: Final = {4: 32, 6: 128}
 # A value looks like a network: hex digits, then "." or ":" with hex digits, an optional length
 # (arin-rwhoisd.md §8.4). Text that begins with ":" never does, which keeps "::1" out.
 _LOOKS_LIKE_NETWORK: Final = re.compile(r"[0-9A-Fa-f]+(?:[.:][0-9A-Fa-f]*)*(?:/[0-9]+)?\Z")
-_QUAD: Final = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:/([0-9]+))?\Z")
+_FIELD: Final = "0*([0-9]{1,3})"  # a longer one is out of range
+_QUAD: Final = re.compile(rf"{_FIELD}\.{_FIELD}\.{_FIELD}\.{_FIELD}(?:/{_FIELD})?\Z")
 _V6: Final = re.compile(r"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:/([0-9]+))?\Z")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 # Words that may be domain names in a query: no "_", which ARIN's takes only before ".letters".
@@ -26,11 +27,14 @@ _DOMAIN_WORD: Final = re.compile(r"\.?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\Z")
 _ENDS_IN_LETTERS: Final = re.compile(r".*\.[A-Za-z]+\Z")
 # The generic domains that ARIN's server knows; any two-character label counts as well (§9.2).
 TOP_LEVEL: Final = frozenset({"EDU", "GOV", "COM", "NET", "ORG", "MIL", "INT"})
+_LONGEST_TOP_LEVEL: Final = max(map(len, TOP_LEVEL))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Network:
-    """A CIDR block. ``start`` is the first address as a number, its host bits are clear."""
+class Network(NamedTuple):
+    """A CIDR block. ``start`` is the first address as a number, its host bits are clear.
+
+    A named tuple, because it costs half of a frozen dataclass to make.
+    """
 
     family: int  # 4 or 6
     start: int
@@ -57,12 +61,13 @@ class Network:
 
     @classmethod
     def _from_quad(cls, match: re.Match[str]) -> "Network | None":
-        length = 32 if match[5] is None else _length(match[5])
-        fields = [_octet(match[i]) for i in range(1, 5)]
-        if length > 32 or max(fields) > 255:
+        one, two, three, four, bits = match.groups()
+        a, b, c, d = int(one), int(two), int(three), int(four)
+        length = 32 if bits is None else int(bits)
+        if length > 32 or a > 255 or b > 255 or c > 255 or d > 255:
             return None
-        a, b, c, d = fields
-        return cls.masked(4, a << 24 | b << 16 | c << 8 | d, length)
+        spare = 32 - length
+        return cls(4, (a << 24 | b << 16 | c << 8 | d) >> spare << spare, length)
 
     @classmethod
     def _from_v6(cls, match: re.Match[str]) -> "Network | None":
@@ -119,11 +124,6 @@ class Network:
         family = socket.AF_INET if self.family == 4 else socket.AF_INET6
         packed = self.start.to_bytes(ADDRESS_BITS[self.family] // 8)
         return f"{socket.inet_ntop(family, packed)}/{self.length}"
-
-
-def _octet(digits: str) -> int:
-    """A decimal field; a field too long for an int to matter counts as out of range."""
-    return int(digits) if len(digits.lstrip("0")) <= 3 else 256
 
 
 def _length(digits: str) -> int:
@@ -225,6 +225,8 @@ def hierarchical_value(text: str) -> HierarchicalName | None:
     is none falls through to the domain test, unless its last label is all digits (B18); other
     words may end in two digits, like any two characters (``n41.10``).
     """
+    if len(text) > _LONGEST_TOP_LEVEL and "." not in text and ":" not in text:
+        return None  # most names: one label, too long to be a top-level one
     if network := Network.from_text(text):
         return network
     if not (_DOMAIN_WORD.match(text) or _ENDS_IN_LETTERS.match(text)):

@@ -1,21 +1,26 @@
 """Objects as rows: the lossless body, and what the schema makes the store derive from it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
 from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
 from rwhoisd.directory.schema import AttributeType, ClassDef, IndexType, Schema
-from rwhoisd.store.tables import DIGEST_OCTETS
+from rwhoisd.store.tables import DIGEST_OCTETS, network, reference, stored_object
 
 Row = dict[str, Any]
 _OCTETS: Final = DIGEST_OCTETS
 # What the store does with a line, as bits: several may hold for one attribute.
 _ID, _UPDATED, _PRIVATE, _KEY, _NETWORK, _REFERENCE = (1 << bit for bit in range(6))
-_SPELLINGS: Final = 4096  # of attribute names remembered per class; peers make them up
+_SHAPES: Final = 256  # remembered per class; peers make them up
+
+
+_FIRST: Final = itemgetter(0)
 
 
 def encode_lines(lines: Sequence[Line]) -> bytes:
@@ -80,14 +85,20 @@ def id_key(object_id: str) -> bytes:
     return digest(object_id.strip().lower())
 
 
+@lru_cache(maxsize=4096)
+def target_key(target: str) -> bytes:
+    """``id_key`` of what is pointed at; neighbours point at the same contacts."""
+    return id_key(target)
+
+
 def key_digest(values: Iterable[tuple[str, str]]) -> bytes | None:
     """Digest of (attribute, value) pairs of a primary key; None when there are none.
 
     Case does not count (B21). Pairs of one attribute stand together, in the order of the
     object; no value holds a line end and no name a colon, so the text is unambiguous.
     """
-    lines = sorted([(name, number, value) for number, (name, value) in enumerate(values)])
-    return digest("\n".join([f"{n}:{v.upper()}" for n, _, v in lines])) if lines else None
+    lines = [f"{name}:{value.upper()}" for name, value in sorted(values, key=_FIRST)]
+    return digest("\n".join(lines)) if lines else None
 
 
 def pack_address(number: int) -> bytes:
@@ -110,18 +121,9 @@ class Derived:
     references: list[Row]
 
 
-class _Roles(dict[str, int]):
-    """Attribute name → what the store does with its lines; any spelling of case counts."""
-
-    def __missing__(self, name: str) -> int:
-        role = self.get(name.lower(), 0)
-        if len(self) < _SPELLINGS:
-            self[name] = role
-        return role
-
-
-def _roles(class_def: ClassDef) -> _Roles:
-    roles = _Roles({"id": _ID, "updated": _UPDATED, "private": _PRIVATE})
+def _roles(class_def: ClassDef) -> dict[str, int]:
+    """Attribute name, lower case → what the store does with its lines."""
+    roles = {"id": _ID, "updated": _UPDATED, "private": _PRIVATE}
     for attribute in class_def.attributes:
         name = attribute.name.lower()
         role = roles.get(name, 0)
@@ -132,69 +134,116 @@ def _roles(class_def: ClassDef) -> _Roles:
     return roles
 
 
+class Facts(NamedTuple):
+    """What the store keeps of an object beside its place: plain values, to be sent anywhere."""
+
+    object_id: str | None
+    id_key: bytes | None
+    updated: str | None
+    private: bool
+    key_digest: bytes | None
+    body: bytes
+    # Number of the line, canonical name, family, first and last address, prefix length.
+    networks: list[tuple[int, str, int, bytes, bytes, int | None]]
+    # Number of the line, canonical name, target, its key.
+    references: list[tuple[int, str, str, bytes]]
+
+
+class _Shape:
+    """Objects with the same attribute names in the same order: which lines say what."""
+
+    __slots__ = ("id", "keys", "networks", "private", "references", "updated")
+
+    def __init__(self, roles: Mapping[str, int], names: Sequence[str], shown: Mapping[str, str]):
+        folded = [name.lower() for name in names]
+
+        def having(role: int) -> list[int]:
+            return [i for i, name in enumerate(folded) if roles.get(name, 0) & role]
+
+        self.id, self.updated, self.private = (
+            next(iter(having(role)), None) for role in (_ID, _UPDATED, _PRIVATE)
+        )
+        self.keys = [(folded[i], i) for i in having(_KEY)]
+        self.networks = [(i, shown[folded[i]]) for i in having(_NETWORK)]
+        self.references = [(i, shown[folded[i]]) for i in having(_REFERENCE)]
+
+
 class ClassPlan:
-    """What the store derives from objects of one class, found in one pass over their lines."""
+    """What the store derives from objects of one class."""
 
     def __init__(self, class_def: ClassDef) -> None:
         self._roles = _roles(class_def)
+        self.name = class_def.name
         self.key = class_def.name.lower()
         self._names = {a.name.lower(): a.name for a in class_def.attributes}
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
         # Equal for two definitions that derive the same rows from the same objects.
         self.signature = frozenset((name, role) for name, role in self._roles.items() if role)
+
+    def _shape(self, lines: Sequence[Line]) -> tuple[_Shape, tuple[str, ...]]:
+        """The shape of an object's lines, and their values."""
+        names, values = zip(*lines, strict=True) if lines else ((), ())
+        shape = self._shapes.get(names)
+        if shape is None:
+            if len(self._shapes) >= _SHAPES:
+                self._shapes.clear()
+            shape = self._shapes[names] = _Shape(self._roles, names, self._names)
+        return shape, values
+
+    def facts(self, obj: Object) -> Facts:
+        """What follows from the lines of an object. Raises: RwhoisError 321, see encode_lines."""
+        shape, values = self._shape(obj.lines)
+        object_id = None if shape.id is None else values[shape.id]
+        return Facts(
+            None if object_id is None else shown(object_id),
+            None if object_id is None else id_key(object_id),
+            None if shape.updated is None else shown(values[shape.updated]),
+            shape.private is not None and values[shape.private].upper() in TRUE_WORDS,
+            key_digest([(name, values[i]) for name, i in shape.keys]),
+            encode_lines(obj.lines),
+            [
+                (i, name, *span)
+                for i, name in shape.networks
+                if (span := _span(values[i])) is not None
+            ],
+            [
+                (i, name, shown(values[i]), target_key(target))
+                for i, name in shape.references
+                if (target := values[i].strip())
+            ],
+        )
 
     def derive(self, obj: Object, row_id: int) -> Derived:
         """All rows of an object but for its place, digests included.
 
         Raises: RwhoisError 321, see ``encode_lines``.
         """
-        first: dict[int, str] = {}
-        keys: list[tuple[str, str]] = []
-        networks: list[Row] = []
-        references: list[Row] = []
-        roles = self._roles
-        for ordinal, (name, value) in enumerate(obj.lines):
-            role = roles[name]
-            if not role:
-                continue
-            for bit in (_ID, _UPDATED, _PRIVATE):
-                if role & bit:
-                    first.setdefault(bit, value)
-            if role & _KEY:
-                keys.append((name.lower(), value))
-            if role & _NETWORK and (span := _span(value)):
-                networks.append({**self._part(row_id, ordinal, name), **span})
-            if role & _REFERENCE and (target := value.strip()):
-                pointing = {"target": shown(value), "target_key": id_key(target)}
-                references.append({**self._part(row_id, ordinal, name), **pointing})
-        return Derived(self._row(obj, row_id, first, keys), networks, references)
-
-    def _part(self, row_id: int, ordinal: int, name: str) -> Row:
-        return {"row_id": row_id, "ordinal": ordinal, "attribute": self._names[name.lower()]}
-
-    def _row(
-        self, obj: Object, row_id: int, first: dict[int, str], keys: list[tuple[str, str]]
-    ) -> Row:
-        object_id, updated = first.get(_ID), first.get(_UPDATED)
-        return {
+        facts = self.facts(obj)
+        row = {
             "row_id": row_id,
             "class_key": self.key,
             "class_name": obj.class_name,
-            "object_id": object_id and shown(object_id),
-            "id_key": None if object_id is None else id_key(object_id),
-            "updated": updated and shown(updated),
             "source": obj.source,
-            "private": first.get(_PRIVATE, "").upper() in TRUE_WORDS,
             "indexed": obj.indexed,
             "answer_order": obj.order,
-            "key_digest": key_digest(keys),
             "key_copy": 0,
-            "body": encode_lines(obj.lines),
-        }
+        } | dict(zip(_FACT_COLUMNS, facts, strict=False))
+        return Derived(
+            row,
+            [dict(zip(_NETWORK_COLUMNS, (row_id, *n), strict=True)) for n in facts.networks],
+            [dict(zip(_REFERENCE_COLUMNS, (row_id, *r), strict=True)) for r in facts.references],
+        )
 
     def key_of(self, obj: Object) -> bytes | None:
         """Digest of the primary key of an object."""
-        pairs = ((name.lower(), value) for name, value in obj.lines if self._roles[name] & _KEY)
-        return key_digest(pairs)
+        shape, values = self._shape(obj.lines)
+        return key_digest([(name, values[i]) for name, i in shape.keys])
+
+
+_FACT_COLUMNS: Final = ("object_id", "id_key", "updated", "private", "key_digest", "body")
+_NETWORK_COLUMNS: Final = tuple(c.name for c in network.c)
+_REFERENCE_COLUMNS: Final = tuple(c.name for c in reference.c)
+_OBJECT_COLUMNS: Final = tuple(c.name for c in stored_object.c)
 
 
 def shown(text: str) -> str:
@@ -202,23 +251,15 @@ def shown(text: str) -> str:
     return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
-def _span(value: str) -> Row | None:
+def _span(value: str) -> tuple[int, bytes, bytes, int | None] | None:
     """Columns of the network table for a value; None when it is no block and no range."""
     value = value.strip()
     if block := Network.from_text(value):  # by far the most; a range costs more
-        return _span_row(block.family, block.start, block.last, block.length)
+        return block.family, pack_address(block.start), pack_address(block.last), block.length
     if written := AddressRange.from_text(value):
-        return _span_row(written.family, written.first, written.last, written.length)
+        first, last = pack_address(written.first), pack_address(written.last)
+        return written.family, first, last, written.length
     return None
-
-
-def _span_row(family: int, first: int, last: int, length: int | None) -> Row:
-    return {
-        "family": family,
-        "first_address": pack_address(first),
-        "last_address": pack_address(last),
-        "prefix_length": length,
-    }
 
 
 class Plans:
