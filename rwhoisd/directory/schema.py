@@ -188,16 +188,17 @@ class Schema:
         return self._by_name.get(name.lower())
 
     @cached_property
-    def attribute_numbers(self) -> Mapping[str, int]:
-        """Lower-case canonical attribute name → number within the area.
+    def attribute_numbers(self) -> Mapping[str, str]:
+        """Lower-case canonical attribute name → number within the area, in decimal.
 
         Base attributes first, then new names in order of first appearance over the classes:
-        among equal keys the answer goes by this number (arin-rwhoisd.md §8.6, §11.9).
+        among equal keys the answer goes by this number (arin-rwhoisd.md §8.6, §11.9). It is
+        text, because ARIN's index is sorted as text: 10 comes before 9.
         """
-        numbers: dict[str, int] = {}
+        numbers: dict[str, str] = {}
         for class_def in self.classes:
             for attribute in class_def.attributes:
-                numbers.setdefault(attribute.name.lower(), len(numbers))
+                numbers.setdefault(attribute.name.lower(), str(len(numbers)))
         return numbers
 
     @cached_property

@@ -1,9 +1,9 @@
 """Areas, classes and attributes as numbers whose order is the order of answers.
 
 A *scope* is an attribute of a class of an area: the area's number in the upper 16 bits, below it
-the place in the list of all (class in schema order, attribute by its number). So sorting by scope
-sorts by area, class and attribute number (arin-rwhoisd.md §8.6). A *pair* is a class of an area;
-its scopes follow each other.
+the place in the list of all (class in schema order, attribute by the text of its number). So
+sorting by scope sorts by area, class and attribute number (arin-rwhoisd.md §8.6). A *pair* is a
+class of an area; its scopes follow each other.
 """
 
 from bisect import bisect_right

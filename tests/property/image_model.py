@@ -63,7 +63,7 @@ def _first(
         yield from _of_index(entries, kind, term)
 
 
-Entries = list[tuple[bytes, int, int, int, StoredObject]]
+Entries = list[tuple[bytes, str, int, int, StoredObject]]
 
 
 def _of_index(entries: Entries, kind: IndexType, term: Term) -> Iterator[StoredObject]:

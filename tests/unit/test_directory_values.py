@@ -101,8 +101,14 @@ def test_wrong_definitions_cannot_exist(make: object, message: str) -> None:
 def test_attribute_numbers_go_by_first_appearance_in_the_area() -> None:
     other = ClassDef("host", (AttributeDef("Name"), AttributeDef("IP")))
     numbers = Schema((CONTACT, other)).attribute_numbers
-    assert (numbers["class-name"], numbers["ttl"]) == (0, 6)
-    assert [numbers[n] for n in ("name", "pin", "organization", "ip")] == [7, 8, 9, 10]
+    assert (numbers["class-name"], numbers["ttl"]) == ("0", "6")
+    assert [numbers[n] for n in ("name", "pin", "organization", "ip")] == ["7", "8", "9", "10"]
+
+
+def test_equal_keys_go_by_attribute_numbers_as_text() -> None:
+    attributes = tuple(AttributeDef(name) for name in ("a", "b", "c", "d"))
+    numbers = Schema((ClassDef("host", attributes),)).attribute_numbers
+    assert sorted("abcd", key=numbers.__getitem__) == ["d", "a", "b", "c"]  # 10, 7, 8, 9
 
 
 def test_a_class_word_belongs_to_the_area_that_registers_it_first() -> None:
