@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,13 @@ from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.formats import arin, zone
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.plan import Changed, Conflict, Known, ObjectDiff, Plan, Planner, diff
-from rwhoisd.store import AreaChange, Store
+from rwhoisd.store import AreaChange, Preparer, Store
 
 ARIN_AREAS: Final = "arin-files.areas"
 ARIN_FINGERPRINT: Final = "arin-files.fingerprint"
 Progress = Callable[[str, int], None]  # area, objects read so far
 _STEP: Final = 1000
+_TOGETHER: Final = 5000  # objects written at a time
 _FEW: Final = 1000  # so many objects are asked for one by one
 _EVER: Final = TimeStamp("0" * 17)
 
@@ -163,10 +165,12 @@ class _AreaLoad:
     ) -> AreaResult:
         """Add everything to a new area, without holding it in memory."""
         await change.put_area(area)
-        for obj in self._counted(result):
-            ours = replace(obj, source=self._source)
-            await change.add(ours, unique=self._options.unique)
-            result.added += 1
+        preparer = Preparer(area)
+        objects = iter(self._counted(result))
+        while some := [replace(obj, source=self._source) for obj in islice(objects, _TOGETHER)]:
+            for batch in preparer.batches(some):
+                await change.add_batch(batch, unique=self._options.unique)
+                result.added += len(batch.objects)
         return result
 
     async def _respect_deletions(self, plan: Plan) -> None:

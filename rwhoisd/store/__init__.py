@@ -16,6 +16,7 @@ and a ``RwhoisError`` (a code of Appendix C) when it is the change's.
 """
 
 from rwhoisd.store.change import AreaChange
+from rwhoisd.store.codec import Batch, Preparer
 from rwhoisd.store.errors import StoreError, StoreLockedError, StoreLostError, StoreOutdatedError
 from rwhoisd.store.hierarchy import NetworkEntry, Overlap, ReferenceEntry
 from rwhoisd.store.snapshot import Snapshot
@@ -23,10 +24,12 @@ from rwhoisd.store.store import Count, Notice, Store
 
 __all__ = [
     "AreaChange",
+    "Batch",
     "Count",
     "NetworkEntry",
     "Notice",
     "Overlap",
+    "Preparer",
     "ReferenceEntry",
     "Snapshot",
     "Store",

@@ -4,36 +4,67 @@ SQLAlchemy would process each value of each row; for a million objects that cost
 database does. The values are given as the columns keep them, so there is nothing to process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Insert, Table, insert
+from sqlalchemy import Connection, Dialect, Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rwhoisd.store.codec import Row
 
 _PREPARED: Final = 32
+_FILTER_OCTETS: Final = 1 << 22
 
 
 async def insert_rows(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows that all have every column of ``table``, as the database keeps them."""
+    pick = itemgetter(*(column.name for column in table.c))
+    await insert_tuples(connection, table, [pick(row) for row in rows])
+
+
+async def insert_tuples(
+    connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """The same for rows that hold the columns in the order of ``table``."""
     if rows:
         await connection.run_sync(_insert, table, rows)
 
 
-def _insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    text, names = _prepared(connection.dialect, table)
-    pick = itemgetter(*names)
-    values: list[tuple[Any, ...]] = [pick(row) for row in rows]
-    connection.exec_driver_sql(text, values)
+def _insert(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    connection.exec_driver_sql(_prepared(connection.dialect, table), list(rows))
 
 
 @lru_cache(maxsize=_PREPARED)
-def _prepared(dialect: Dialect, table: Table) -> tuple[str, tuple[str, ...]]:
-    """The statement for one row, and the order of its parameters."""
-    statement: Insert = insert(table)
-    compiled = statement.compile(dialect=dialect, column_keys=[c.name for c in table.c])
-    assert compiled.positiontup is not None  # every driver of ours takes parameters by position
-    return str(compiled), tuple(compiled.positiontup)
+def _prepared(dialect: Dialect, table: Table) -> str:
+    """The statement for one row."""
+    names = [column.name for column in table.c]
+    compiled = insert(table).compile(dialect=dialect, column_keys=names)
+    # Every driver of ours takes parameters by position, and they come as the columns do.
+    assert compiled.positiontup == names
+    return str(compiled)
+
+
+class KeyFilter:
+    """Which digests may have been given before: some it names wrongly, none it leaves out.
+
+    A class that had no objects needs no look into the database for most of its new keys; the
+    memory for it is the same however many they are.
+    """
+
+    def __init__(self) -> None:
+        self._bits = bytearray(_FILTER_OCTETS)
+
+    def seen_before(self, digests: Iterable[bytes]) -> list[bytes]:
+        """Those that may have been given in an earlier call; all are remembered."""
+        bits, places = self._bits, []
+        seen = []
+        for digest in digests:
+            place = int.from_bytes(digest[:4]) % (_FILTER_OCTETS * 8)
+            if bits[place >> 3] & 1 << (place & 7):
+                seen.append(digest)
+            places.append(place)
+        for place in places:
+            bits[place >> 3] |= 1 << (place & 7)
+        return seen

@@ -24,11 +24,10 @@ from rwhoisd.directory.changes import Operation, StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.objects import Object
-from rwhoisd.directory.schema import Schema
 from rwhoisd.directory.soa import Soa, TimeStamp
 from rwhoisd.store import definitions
-from rwhoisd.store.bulk import insert_rows
-from rwhoisd.store.codec import Derived, Plans, Row, check_charset, id_key, shown
+from rwhoisd.store.bulk import KeyFilter, insert_rows, insert_tuples
+from rwhoisd.store.codec import Batch, Derived, Preparer, Row, check_charset, id_key, shown
 from rwhoisd.store.errors import StoreError
 from rwhoisd.store.journal import SIDE_COLUMNS, Side, side
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, object_batches, stored_objects
@@ -49,6 +48,7 @@ _o = stored_object.c
 _PLACE: Final = ("class_key", "id_key", "position", "key_digest", "key_copy")
 _PLAIN: Final = tuple(c.name for c in _o if c.name not in (*_PLACE, "row_id", "area_id"))
 _T = TypeVar("_T")
+_Key = tuple[str, bytes | None]  # class, digest of a primary key
 
 
 def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
@@ -107,7 +107,7 @@ class AreaChange:
         self._area: AuthorityArea | None = None
         self._area_id = 0
         self._next_row = 0
-        self._plans = Plans(Schema())
+        self._preparer: Preparer | None = None
         self._ordinal = 0
         self._serial = NEVER
         self._explicit_serial: str | None = None
@@ -115,6 +115,7 @@ class AreaChange:
         self._rederive = False
         self._recheck = False
         self._positions: dict[str, int] = {}
+        self._keys: dict[str, KeyFilter] = {}  # of classes that had no object before
         self._adds: list[Row] = []
         self._derived: tuple[list[Row], list[Row]] = ([], [])
         self._new_keys: set[tuple[str, bytes]] = set()
@@ -130,7 +131,7 @@ class AreaChange:
         if row is not None:
             self._area_id, self._next_row = row["area_id"], row["next_row"]
             (self._area,) = await definitions.read_areas(self._connection, [key])
-            self._plans = Plans(self._area.schema)
+            self._preparer = Preparer(self._area)
             last = max(row["serial"], _serial_time(self._area.soa))
         elif create:
             last = await self._last_journalled(key)
@@ -185,7 +186,7 @@ class AreaChange:
     async def key_taken(self, obj: Object, *, except_row: int | None = None) -> bool:
         """Whether another object of its class has the primary key of ``obj`` (324)."""
         await self.flush()
-        digest = self._plans[obj.class_name].key_of(obj)
+        digest = self._preparing().plans[obj.class_name].key_of(obj)
         if digest is None:
             return False
         query = select(_o.row_id).where(
@@ -226,7 +227,7 @@ class AreaChange:
 
     async def _write_area(self, area: AuthorityArea) -> None:
         row = definitions.area_row(area)
-        plans = Plans(area.schema)
+        preparer = Preparer(area)
         if self._area is None:
             row |= {"serial": self._serial, "next_row": 0}
             result = await self._connection.execute(insert(authority_area).values(row))
@@ -236,10 +237,10 @@ class AreaChange:
             await self._connection.execute(
                 update(authority_area).where(self._here(authority_area)).values(row)
             )
-            self._rederive |= plans.signature() != self._plans.signature()
+            self._rederive |= preparer.plans.signature() != self._preparing().plans.signature()
             self._recheck |= area.charset.lower() != self._area.charset.lower()
         await definitions.write_parts(self._connection, self._area_id, area)
-        self._area, self._plans = area, plans
+        self._area, self._preparer = area, preparer
 
     def _here(self, table: Any) -> ColumnElement[bool]:
         condition: ColumnElement[bool] = table.c.area_id == self._area_id
@@ -257,7 +258,7 @@ class AreaChange:
         await self._connection.execute(delete(authority_area).where(self._here(authority_area)))
         self._area_journalled = False
         await self._journal_area()
-        self._area, self._plans, self._positions = None, Plans(Schema()), {}
+        self._area, self._preparer, self._positions, self._keys = None, None, {}, {}
         self._explicit_serial, self._rederive, self._recheck = None, False, False
         self._area_journalled = False
 
@@ -265,6 +266,11 @@ class AreaChange:
         if self._area is None:
             raise RwhoisError(ResponseCode.INVALID_AREA, f"no authority area {self._name}")
         return self._area
+
+    def _preparing(self) -> Preparer:
+        self._existing()
+        assert self._preparer is not None
+        return self._preparer
 
     # -- objects ---------------------------------------------------------------------------
 
@@ -291,13 +297,32 @@ class AreaChange:
         self._adds.append(row)
         return StoredObject(row_id, position, obj)
 
+    async def add_batch(self, batch: Batch, *, unique: bool = True) -> None:
+        """Store the objects of a batch behind the others of their class, as ``add`` would.
+
+        The batch was made for the area as it stands now. Raises: RwhoisError 324, 340, 341.
+        """
+        plan = self._preparing().plans[batch.class_name]
+        await self.flush()
+        doubles = await self._doubles([(plan.key, digest) for digest in batch.key_digests()])
+        if unique and doubles:
+            facts = batch.objects[doubles[0]].facts
+            raise _not_unique({"class_name": batch.class_name, "object_id": facts.object_id})
+        position = await self._place(plan.key, None)
+        first = self._area_id << ROW_BITS | self._next_row
+        rows = batch.rows(self._area_id, first, position, copies=doubles)
+        self._next_row += len(batch.objects)
+        self._positions[plan.key] = position + len(batch.objects)
+        await insert_tuples(self._connection, stored_object, rows.objects)
+        between = _o.row_id.between(first, first + len(batch.objects) - 1)
+        await self._journal_objects(Operation.ADD, "after", between)
+        await insert_tuples(self._connection, network, rows.networks)
+        await insert_tuples(self._connection, reference, rows.references)
+
     def _derive(self, obj: Object, row_id: int) -> Derived:
-        area = self._existing()
-        if obj.area != area.name.text and obj.area.lower() != self._name.key:
-            raise RwhoisError(ResponseCode.INVALID_AREA, f"the object is one of {obj.area}")
-        if area.charset != "utf-8":  # which has every character
-            check_charset(obj, area.charset)
-        derived = self._plans[obj.class_name].derive(obj, row_id)
+        preparer = self._preparing()
+        preparer.check(obj)
+        derived = preparer.plans[obj.class_name].derive(obj, row_id)
         derived.row["area_id"] = self._area_id
         return derived
 
@@ -318,6 +343,8 @@ class AreaChange:
             )
             last = (await self._connection.execute(query)).scalar()
             following = 0 if last is None else last + 1
+            if last is None:
+                self._keys[class_key] = KeyFilter()
         if position is None:
             position = following
         self._positions[class_key] = max(following, position + 1)
@@ -389,21 +416,36 @@ class AreaChange:
 
     async def _settle_keys(self, rows: Sequence[Row], unique: set[int]) -> None:
         """Refuse taken keys of rows in ``unique``; mark the others as copies."""
-        by_class: dict[str, list[bytes]] = {}
-        for row in rows:
-            if row["key_digest"] is not None:
-                by_class.setdefault(row["class_key"], []).append(row["key_digest"])
-        taken: set[tuple[str, bytes]] = set()
-        for class_key, digests in by_class.items():
-            taken |= {(class_key, digest) for digest in await self._taken(class_key, digests)}
-        for row in rows:
-            key = (row["class_key"], row["key_digest"])
+        keys = [(row["class_key"], row["key_digest"]) for row in rows]
+        for place in await self._doubles(keys):
+            row = rows[place]
+            if row["row_id"] in unique:
+                raise _not_unique(row)
+            row["key_copy"] = row["row_id"]
+
+    async def _doubles(self, keys: Sequence[_Key]) -> list[int]:
+        """Places in ``keys`` of those that a stored object has, or an earlier one of them."""
+        taken = await self._stored_keys(keys)
+        doubles = []
+        for place, key in enumerate(keys):
             if key in taken:
-                if row["row_id"] in unique:
-                    raise _not_unique(row)
-                row["key_copy"] = row["row_id"]
-            elif row["key_digest"] is not None:
+                doubles.append(place)
+            elif key[1] is not None:
                 taken.add(key)
+        return doubles
+
+    async def _stored_keys(self, keys: Iterable[_Key]) -> set[_Key]:
+        """Those of ``keys`` that a stored object has."""
+        asked: dict[str, list[bytes]] = {}
+        for class_key, digest in keys:
+            if digest is not None:
+                asked.setdefault(class_key, []).append(digest)
+        stored: set[_Key] = set()
+        for class_key, digests in asked.items():
+            if class_key in self._keys:
+                digests = self._keys[class_key].seen_before(digests)
+            stored |= {(class_key, digest) for digest in await self._taken(class_key, digests)}
+        return stored
 
     async def _taken(self, class_key: str, digests: Sequence[bytes]) -> set[bytes]:
         found: set[bytes] = set()

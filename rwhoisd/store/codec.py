@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple
 
+from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
 from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
 from rwhoisd.directory.schema import AttributeType, ClassDef, IndexType, Schema
-from rwhoisd.store.tables import DIGEST_OCTETS, network, reference, stored_object
+from rwhoisd.store.tables import DIGEST_OCTETS, network, reference
 
 Row = dict[str, Any]
 _OCTETS: Final = DIGEST_OCTETS
@@ -243,7 +245,6 @@ class ClassPlan:
 _FACT_COLUMNS: Final = ("object_id", "id_key", "updated", "private", "key_digest", "body")
 _NETWORK_COLUMNS: Final = tuple(c.name for c in network.c)
 _REFERENCE_COLUMNS: Final = tuple(c.name for c in reference.c)
-_OBJECT_COLUMNS: Final = tuple(c.name for c in stored_object.c)
 
 
 def shown(text: str) -> str:
@@ -278,3 +279,84 @@ class Plans:
     def signature(self) -> frozenset[object]:
         """Equal for two schemas that derive the same rows from the same objects."""
         return frozenset((key, plan.signature) for key, plan in self._plans.items())
+
+
+class Prepared(NamedTuple):
+    """An object that is ready to be written."""
+
+    indexed: bool
+    order: int
+    facts: Facts
+
+
+class Rows(NamedTuple):
+    """Rows of three tables, with the columns in the order of the tables."""
+
+    objects: list[tuple[Any, ...]]
+    networks: list[tuple[Any, ...]]
+    references: list[tuple[Any, ...]]
+
+
+class Batch(NamedTuple):
+    """New objects of one class and source; plain values, to be sent anywhere."""
+
+    class_name: str
+    source: str
+    objects: list[Prepared]
+
+    def key_digests(self) -> list[bytes | None]:
+        """Digests of the primary keys."""
+        return [facts.key_digest for _, _, facts in self.objects]
+
+    def rows(self, area_id: int, first: int, position: int, copies: Iterable[int]) -> Rows:
+        """The rows, counted from ``first``, with places from ``position`` on.
+
+        ``copies`` are the numbers of objects whose primary key another object has.
+        """
+        rows, marked = Rows([], [], []), frozenset(copies)
+        class_name, source = self.class_name, self.source
+        class_key = class_name.lower()
+        for number, (indexed, order, facts) in enumerate(self.objects):
+            row_id = first + number
+            object_id, key, updated, private, digest, body, networks, references = facts
+            copy = row_id if number in marked else 0
+            row = (
+                *(row_id, area_id, class_key, class_name, object_id, key, updated, source),
+                *(private, indexed, order, position + number, digest, copy, body),
+            )
+            rows.objects.append(row)
+            for network_ in networks:
+                rows.networks.append((row_id, *network_))
+            for reference_ in references:
+                rows.references.append((row_id, *reference_))
+        return rows
+
+
+class Preparer:
+    """Makes batches for one area. It needs no database, so any process can do it."""
+
+    def __init__(self, area: AuthorityArea) -> None:
+        self._name, self._charset = area.name, area.charset
+        self.plans = Plans(area.schema)
+
+    def check(self, obj: Object) -> None:
+        """Make sure that an object can be one of the area. Raises: RwhoisError 321, 340."""
+        if obj.area != self._name.text and obj.area.lower() != self._name.key:
+            raise RwhoisError(ResponseCode.INVALID_AREA, f"the object is one of {obj.area}")
+        if self._charset != "utf-8":  # which has every character
+            check_charset(obj, self._charset)
+
+    def batches(self, objects: Iterable[Object]) -> list[Batch]:
+        """The objects in their order, a batch for each run of one class and source.
+
+        Raises: RwhoisError 321, 340, 341.
+        """
+        made: list[Batch] = []
+        for (class_name, source), run in groupby(objects, key=attrgetter("class_name", "source")):
+            plan = self.plans[class_name]
+            batch = Batch(class_name, source, [])
+            for obj in run:
+                self.check(obj)
+                batch.objects.append(Prepared(obj.indexed, obj.order, plan.facts(obj)))
+            made.append(batch)
+        return made
