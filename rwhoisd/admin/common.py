@@ -21,7 +21,7 @@ from rwhoisd import config as configuration
 from rwhoisd.config import Config, ConfigError
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.formats.findings import Finding, FormatError
-from rwhoisd.image.catch_up import catch_up
+from rwhoisd.image.catch_up import follow
 from rwhoisd.image.errors import ImageError
 from rwhoisd.store import Store, StoreError
 
@@ -110,8 +110,7 @@ class Target:
     async def refresh_image(self, store: Store) -> None:
         """Bring the image up to the store, if there is one."""
         if self.image.is_dir():
-            async with store.snapshot() as source:
-                await catch_up(source, self.image)
+            await follow(store.snapshot, self.image)
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -1,7 +1,8 @@
 """Bringing an image up to date with the journal of its source."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -52,23 +53,44 @@ async def catch_up(
     """
     folder = Folder(path)
     async with folder.locked():
-        try:
-            number = folder.current()
-            generation = Generation(folder.generation(number), number, eol)
-            image = generation.version()
-        except (ImageError, FileNotFoundError) as error:
-            if eol is None:
-                raise ImageError(str(error)) from error
-            _log.warning("building the image: %s", error)
-            await build_locked(source, folder, eol, progress)
-            return True
-        try:
-            return await _catch_up(source, folder, generation, image, progress)
-        except DamagedImageError as error:
-            _log.warning("building the image: %s", error)
-            reverse = image.head.reversed
-            await build_locked(source, folder, image.eol, progress, reverse=reverse)
-            return True
+        return await _catch_up_locked(source, folder, eol, progress)
+
+
+async def follow(
+    snapshot: Callable[[], AbstractAsyncContextManager[Source]],
+    path: Path,
+    eol: bytes | None = None,
+    progress: Progress | None = None,
+) -> bool:
+    """``catch_up`` from a snapshot that is taken once nobody else writes to the image.
+
+    So the image never goes back to a moment before what another process has published. A
+    source older than the image can then only be another database: the image is built anew.
+    """
+    folder = Folder(path)
+    async with folder.locked(), snapshot() as source:
+        return await _catch_up_locked(source, folder, eol, progress)
+
+
+async def _catch_up_locked(
+    source: Source, folder: Folder, eol: bytes | None, progress: Progress | None
+) -> bool:
+    try:
+        number = folder.current()
+        generation = Generation(folder.generation(number), number, eol)
+        image = generation.version()
+    except (ImageError, FileNotFoundError) as error:
+        if eol is None:
+            raise ImageError(str(error)) from error
+        _log.warning("building the image: %s", error)
+        await build_locked(source, folder, eol, progress)
+        return True
+    try:
+        return await _catch_up(source, folder, generation, image, progress)
+    except DamagedImageError as error:
+        _log.warning("building the image: %s", error)
+        await build_locked(source, folder, image.eol, progress, reverse=image.head.reversed)
+        return True
 
 
 async def _catch_up(
@@ -98,6 +120,8 @@ async def _wanted(source: Source, image: Image) -> _Wanted | None:
     if not _grown(image.areas, areas):
         return None
     known = image.serials
+    if any(serials.get(name, meta.NO_SERIAL) < serial for name, serial in known.items()):
+        return None  # another database, or an older copy of it
     most = max(_REBUILD_FROM, image.object_count // _REBUILD_SHARE)
     stored: dict[int, tuple[int, StoredObject | None]] = {}
     for number, area in enumerate(areas):

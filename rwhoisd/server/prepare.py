@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rwhoisd.config import Config
-from rwhoisd.directory.changes import Source
 from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
 
@@ -99,19 +98,19 @@ async def _run(config: Config) -> None:
             await _import_arin(store, config.path(config.arin_config))
         if config.zones:
             await _load_zones(store, [config.path(zone) for zone in config.zones])
-        async with store.snapshot() as source:
-            await _renew_image(source, config)
+        await _renew_image(store, config)
 
 
-async def _renew_image(source: Source, config: Config) -> None:
+async def _renew_image(store: "Store", config: Config) -> None:
     """Make the image agree with the store and the configuration."""
     from rwhoisd.image.build import build
-    from rwhoisd.image.catch_up import catch_up
+    from rwhoisd.image.catch_up import follow
 
     path, eol = config.image_path, DIALECTS[config.compat].eol
     if not path.exists() or _lacks_reversed(path, config):
-        await build(source, path, eol, reverse=config.query.leading_wildcard)
-    elif not await catch_up(source, path, eol):
+        async with store.snapshot() as source:
+            await build(source, path, eol, reverse=config.query.leading_wildcard)
+    elif not await follow(store.snapshot, path, eol):
         return
     logger.info("image %s is new", path)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.image.catch_up import catch_up
+from rwhoisd.image.catch_up import follow
 from rwhoisd.image.errors import ImageError
 from rwhoisd.service.ports import AreaChange
 
@@ -96,8 +96,7 @@ class StoreRegistry:
         """
         try:
             with unavailable("bringing the image up to a registration"):
-                async with store.snapshot() as source:
-                    await catch_up(source, self._image_path)
+                await follow(store.snapshot, self._image_path)
         except (ImageError, OSError) as error:
             logger.error("the image at %s is behind the store: %s", self._image_path, error)
         except RwhoisError:

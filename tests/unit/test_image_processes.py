@@ -1,16 +1,20 @@
 """Several processes at one image, and processes that are killed in the middle of it."""
 
 import asyncio
+import fcntl
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from rwhoisd.directory.changes import Source
 from rwhoisd.image.build import build
-from rwhoisd.image.catch_up import catch_up
+from rwhoisd.image.catch_up import catch_up, follow
 from rwhoisd.image.info import info
 from rwhoisd.image.reader import ImageReader
 from rwhoisd.image.verify import verify
@@ -135,3 +139,27 @@ def test_a_current_image_is_the_same_object(tmp_path: Path, changes: int) -> Non
     asyncio.run(catch_up(after_steps(changes), tmp_path))
     assert reader.current() is not first
     reader.close()
+
+
+def test_a_follower_never_takes_the_image_back(tmp_path: Path) -> None:
+    asyncio.run(build(after_steps(0), tmp_path, b"\n"))
+    newest = ["", ""]
+
+    @asynccontextmanager
+    async def snapshot() -> AsyncIterator[Source]:
+        newest.pop()  # taken while nobody else can write: the folder is locked
+        with pytest.raises(BlockingIOError), (tmp_path / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield after_steps(3)
+
+    assert asyncio.run(follow(snapshot, tmp_path))
+    assert not asyncio.run(follow(snapshot, tmp_path))
+    assert newest == []
+
+
+def test_an_older_database_is_followed_by_building_anew(tmp_path: Path) -> None:
+    asyncio.run(build(after_steps(5), tmp_path, b"\n"))
+    before = info(tmp_path).generation
+    assert asyncio.run(catch_up(after_steps(2), tmp_path))
+    assert info(tmp_path).generation > before
+    assert asyncio.run(verify(after_steps(2), tmp_path)) is None
