@@ -116,15 +116,33 @@ class Zone:
 
 
 def find_zones(path: Path) -> list[Path]:
-    """The zone folders at or below a path, by name. Raises: FormatError, when there is none."""
-    if (path / ZONE_FILE).is_file():
-        return [path]
+    """The zone folders at or below a path, by name.
+
+    Raises: FormatError, when there is none, or when a folder cannot be looked into: passing it
+    over would look as if it were gone.
+    """
     if not path.is_dir():
         raise failed(path, 0, f"is no folder with a {ZONE_FILE}")
-    found = sorted(file.parent for file in path.glob(f"*/{ZONE_FILE}"))
+    try:
+        if (path / ZONE_FILE).is_file():
+            return [path]
+        found = sorted(f for f in path.iterdir() if f.is_dir() and (f / ZONE_FILE).is_file())
+    except OSError as error:
+        folder = Path(error.filename)
+        place = folder.parent if folder.name == ZONE_FILE else folder
+        raise failed(place, 0, f"cannot be read: {error.strerror}") from error
     if not found:
         raise failed(path, 0, f"holds no {ZONE_FILE}, nor does a folder in it")
     return found
+
+
+def _object_files(folder: Path) -> list[Path]:
+    """Raises: FormatError; a folder that cannot be listed is no empty one."""
+    try:
+        found = [path for path in folder.iterdir() if path.suffix == ".txt"]
+    except OSError as error:
+        raise failed(folder, 0, f"cannot be read: {error.strerror}") from error
+    return sorted(found, key=lambda p: p.name.encode())
 
 
 def read_zone(folder: Path, position: int = 0, flavour: Flavour = Flavour.POSIX) -> Zone:
@@ -135,7 +153,7 @@ def read_zone(folder: Path, position: int = 0, flavour: Flavour = Flavour.POSIX)
     area = _read_area(folder, position)
     placed: list[PlacedObject] = []
     findings: list[Finding] = []
-    for path in sorted(folder.glob("*.txt"), key=lambda p: p.name.encode()):
+    for path in _object_files(folder):
         file = _ObjectFile(path, area)
         placed += file.objects()
         findings += file.findings

@@ -74,13 +74,27 @@ def check_file(url: URL, *, create: bool) -> None:
 
 
 def make_engine(url: URL, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
-    """An engine whose transactions begin as we say; nothing is connected yet."""
+    """An engine whose transactions begin as we say; nothing is connected yet.
+
+    Raises: StoreError, when the driver of that database is not installed.
+    """
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True, pool_recycle=1800)
+        return _server_engine(url)
     engine = create_async_engine(url, connect_args={"timeout": busy_seconds})
     event.listen(engine.sync_engine, "connect", _sqlite_connected(busy_seconds))
     event.listen(engine.sync_engine, "begin", _sqlite_begin)
     return engine
+
+
+def _server_engine(url: URL) -> AsyncEngine:
+    try:
+        return create_async_engine(url, pool_pre_ping=True, pool_recycle=1800)
+    except ModuleNotFoundError as error:
+        extra = "postgresql" if url.get_backend_name() == "postgresql" else "mysql"
+        raise StoreError(
+            f"{place_of(url)} needs the Python package {error.name}:"
+            f" install it with pip install 'rwhoisd[{extra}]'"
+        ) from error
 
 
 def _sqlite_connected(busy_seconds: float) -> Any:

@@ -68,9 +68,16 @@ class Count:
 class Store:
     """The directory's database. Safe for any number of tasks and processes at once."""
 
-    def __init__(self, engine: AsyncEngine, now: Callable[[], TimeStamp] = _clock) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        now: Callable[[], TimeStamp] = _clock,
+        patience: float = BUSY_SECONDS,
+    ) -> None:
+        """``patience``: seconds in which a change that meets others is tried again."""
         self._engine = engine
         self._now = now
+        self._patience = patience
 
     @classmethod
     async def open(
@@ -90,7 +97,7 @@ class Store:
         """
         parsed = parse_url(url)
         check_file(parsed, create=create)
-        store = cls(make_engine(parsed, busy_seconds), now)
+        store = cls(make_engine(parsed, busy_seconds), now, busy_seconds)
         try:
             await store._prepare(create=create, check=check)
         except BaseException:
@@ -191,12 +198,15 @@ class Store:
         It is called again, with a new change, when another writer was in the way: it must have
         no effect but on the change. Raises: as ``change``, the last StoreLockedError included.
         """
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._patience
         for attempt in range(TRIES):
             try:
                 async with self.change(area, author=author, source=source, create=create) as change:
                     result = await callback(change)
             except StoreLockedError:
-                if attempt == TRIES - 1:
+                # Who waited for a lock all that time need not wait as long again.
+                if attempt == TRIES - 1 or clock() >= end:
                     raise
                 # Not all at once again. No secret hangs on this number.
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311

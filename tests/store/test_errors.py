@@ -2,11 +2,15 @@
 
 import asyncio
 import sqlite3
+import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rwhoisd.store import Store, StoreError, StoreLockedError, StoreLostError
+from rwhoisd.store.change import AreaChange
 from tests.store.kit import AREA, area, attempt, network, objects, store_with
 
 
@@ -89,6 +93,39 @@ def test_a_locked_file(path: Path) -> None:
             holder.close()
 
     asyncio.run(run())
+
+
+def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    error = refused("postgresql://u:secret@localhost/db")
+    assert "pip install 'rwhoisd[postgresql]'" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_a_lock_is_waited_for_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+    change = Store.change
+
+    def counted(*args: Any, **options: Any) -> Any:
+        tries.append(args)
+        return change(*args, **options)
+
+    monkeypatch.setattr(Store, "change", counted)
+
+    async def nothing(_: AreaChange) -> None:
+        pass
+
+    async def run() -> None:
+        async with store_with(str(path)):
+            pass
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            async with await Store.open(str(path), busy_seconds=0.2) as store:
+                with pytest.raises(StoreLockedError):
+                    await store.run(AREA, nothing, author="a", source="s")
+
+    asyncio.run(run())
+    assert len(tries) == 1
 
 
 def test_an_error_of_the_caller_stays_what_it_is(path: Path) -> None:

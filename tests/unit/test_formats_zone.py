@@ -1,5 +1,7 @@
 """Zone folders, class files in TOML, and what ships (issue: data in)."""
 
+import errno
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +26,7 @@ SAMPLE = Path(__file__).parents[2] / "data"
 
 
 def lay(folder: Path, zone: str = ZONE, **files: str | bytes) -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "zone.toml").write_text(zone, encoding="utf-8")
     for name, content in files.items():
         data = content if isinstance(content, bytes) else content.encode()
@@ -193,6 +195,23 @@ def test_no_word_of_a_shipped_class_is_a_country_or_a_class(name: str) -> None:
 
 def test_the_sample_operator_is_without_fault() -> None:
     assert list(check_path(SAMPLE)) == []
+
+
+@pytest.mark.parametrize("closed", ["zones", "example.net"])
+def test_a_folder_that_cannot_be_looked_into_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    folder = lay(tmp_path / "zones" / "example.net", host=HOST)
+    really = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(FormatError, match=rf"{closed}: error: cannot be read: Permission denied"):
+        [read_zone(found) for found in find_zones(folder.parent)]
 
 
 @pytest.mark.parametrize("folder", find_zones(SAMPLE), ids=lambda p: p.name)
