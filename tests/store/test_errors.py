@@ -110,14 +110,13 @@ def test_a_lock_is_waited_for_once(path: Path, monkeypatch: pytest.MonkeyPatch) 
         tries.append(args)
         return change(*args, **options)
 
-    monkeypatch.setattr(Store, "change", counted)
-
     async def nothing(_: AreaChange) -> None:
         pass
 
     async def run() -> None:
         async with store_with(str(path)):
             pass
+        monkeypatch.setattr(Store, "change", counted)
         with closing(sqlite3.connect(path, isolation_level=None)) as holder:
             holder.execute("BEGIN IMMEDIATE")
             async with await Store.open(str(path), busy_seconds=0.2) as store:
