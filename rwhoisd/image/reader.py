@@ -90,19 +90,19 @@ class ImageReader:
         self._eol = eol
         self._state = self._folder.map_state()
         self._image: Image | None = None
-        self._seen = b""
+        self._steady = b""  # the state that the image was seen with, unless it was changing
         self.current()
 
     def current(self) -> "Image":
         """The newest version. Costs a comparison when nothing changed."""
         state = self._state[:STATE_OCTETS]
         image = self._image
-        if image is None or state != self._seen or is_changing(state):
+        if image is None or state != self._steady:
             image = self._renewed(image, state)
         return image
 
     def _renewed(self, image: "Image | None", state: bytes) -> "Image":
-        self._seen = state
+        self._steady = b"" if is_changing(state) else state
         try:
             self._image = self._newest(image)
         except ImageError as error:

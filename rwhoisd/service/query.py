@@ -43,16 +43,13 @@ class QueryAnswerer:
 
         A hidden object is found and shows nothing: a bare %ok (N6).
         """
-        records, hits, texts = found
+        body, (records, exceeded), texts = found
         if texts:
             eol = self._eol
-            records += "".join(f"%referral {text}{eol}" for text in texts).encode("latin-1")
-        return Reply(records, _code(hits, texts), hits=len(hits.records))
-
-
-def _code(hits: Hits, texts: Sequence[str]) -> ResponseCode | None:
-    if hits.exceeded:
-        return ResponseCode.LIMIT_EXCEEDED  # replaces %ok (N14)
-    if hits.records or texts:
-        return None
-    return ResponseCode.NO_OBJECTS_FOUND
+            body += "".join([f"%referral {text}{eol}" for text in texts]).encode("latin-1")
+        code = None
+        if exceeded:
+            code = ResponseCode.LIMIT_EXCEEDED  # replaces %ok (N14)
+        elif not (records or texts):
+            code = ResponseCode.NO_OBJECTS_FOUND
+        return Reply(body, code, hits=len(records))

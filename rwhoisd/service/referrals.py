@@ -1,11 +1,11 @@
 """Referrals of an answer: ``directory.routing`` with the image's links and the punt list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from rwhoisd.directory.names import HierarchicalName
 from rwhoisd.directory.referral import punt_text, with_port
-from rwhoisd.directory.routing import AreaTree, route
+from rwhoisd.directory.routing import AreaTree, refer, route
 from rwhoisd.image.reader import Image
 from rwhoisd.query.ast import Query
 
@@ -26,13 +26,20 @@ class Referrals:
         self._version: tuple[int, int] | None = None
         self._tree = AreaTree(())
 
-    def texts(self, image: Image, query: Query) -> list[str]:
+    def texts(self, image: Image, query: Query) -> Sequence[str]:
         """Texts of all ``%referral`` lines, each once, one character an octet."""
         if image.version != self._version:
             self._tree = AreaTree(area.name for area in image.areas)
             self._version = image.version
-        values = ((term.value for term in branch) for branch in query.branches)
-        texts = route(values, self._tree, _Links(image), self._punts)
+        branches = query.branches
+        links = partial(_links, image)
+        if (
+            len(branches) == len(branches[0]) == 1  # most queries, and most lead nowhere
+            and not refer(branches[0][0].value, self._tree, links, self._punts)
+        ):
+            return ()
+        values = ((term.value for term in branch) for branch in branches)
+        texts = route(values, self._tree, links, self._punts)
         return [with_port(text) for text in texts] if self._complete else texts
 
 
@@ -41,12 +48,7 @@ def octets(text: str, charset: str) -> str:
     return text if text.isascii() else text.encode(charset, "replace").decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
-class _Links:
+def _links(image: Image, area: int, name: HierarchicalName) -> Sequence[str]:
     """The image's link referrals as ``routing.LinkLookup``."""
-
-    image: Image
-
-    def __call__(self, area: int, name: HierarchicalName) -> Sequence[str]:
-        charset = self.image.areas[area].charset
-        return [octets(text, charset) for text in self.image.links(area, name)]
+    texts = image.links(area, name)
+    return texts and [octets(text, image.areas[area].charset) for text in texts]

@@ -1,0 +1,69 @@
+"""What is skipped on the way of a query changes no answer: each shortcut against the long way."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rwhoisd.directory import names
+from rwhoisd.directory.names import HierarchicalName, Network, hierarchical_value
+from rwhoisd.directory.routing import AreaTree, route
+from rwhoisd.image.reader import Image
+from rwhoisd.query.ast import Query, Term
+from rwhoisd.service.referrals import Referrals
+from tests.unit import service_kit as kit
+
+PARTS = ["A", "10", "A.COM", "X.SUB.A.COM", "10.1.2.3", "COM", "DE", "B", "::", "FD00:", ".", "@"]
+VALUES = st.lists(st.sampled_from([*PARTS, "/8", "-", "_", "\xe9"]), max_size=4).map("".join)
+PUNTS = ("rwhois://up.example.com/auth-area=.", "rwhois://up.example.com/auth-area=.", "other")
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    with tempfile.TemporaryDirectory() as folder:
+        return kit.open_reader(Path(folder)).current()
+
+
+@given(value=VALUES | st.text(alphabet="AComDE.:/@-_019 \xe9", max_size=12))
+def test_words_that_are_too_long_for_a_top_level_have_no_place(value: str) -> None:
+    """The look at length and dots refuses only what the rules refuse."""
+    shortly = hierarchical_value(value)
+    with patch.object(names, "_LONGEST_TOP_LEVEL", 1000):
+        assert shortly == hierarchical_value(value)
+
+
+@given(
+    address=st.integers(0, 2**32 - 1),
+    length=st.none() | st.integers(0, 40),
+    zeros=st.integers(0, 2),
+)
+def test_addresses_read_quickly_read_the_same(address: int, length: int | None, zeros: int) -> None:
+    """An address without length is read by the system; with one, and with zeros, field by field."""
+    fields = [f"{'0' * zeros}{octet}" for octet in address.to_bytes(4)]
+    text = ".".join(fields) + ("" if length is None else f"/{length}")
+    bits = 32 if length is None else length
+    expected = None if bits > 32 else Network.masked(4, address, bits)
+    assert Network.from_text(text) == expected
+
+
+@given(
+    branches=st.lists(st.lists(VALUES.map(Term), min_size=1, max_size=2), min_size=1, max_size=2),
+    punts=st.sampled_from([(), PUNTS]),
+)
+def test_referrals_are_those_of_the_route(
+    image: Image, branches: list[list[Term]], punts: Sequence[str]
+) -> None:
+    """A query of one term that leads nowhere is not routed; all others are."""
+
+    def links(area: int, name: HierarchicalName) -> Sequence[str]:
+        return image.links(area, name)
+
+    tree = AreaTree(area.name for area in image.areas)
+    values = [[term.value for term in branch] for branch in branches]
+    query = Query(None, tuple(map(tuple, branches)))
+    referrals = Referrals(punts, complete=False)
+    assert list(referrals.texts(image, query)) == route(values, tree, links, punts)
