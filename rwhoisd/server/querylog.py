@@ -55,49 +55,55 @@ class Formatter:
     """Entries become lines. What a client sent is quoted as JSON is: no control character."""
 
     def __init__(self, settings: LogSettings) -> None:
-        self._pattern = _PATTERNS[settings.form]
+        self._line = _FORMS[settings.form]
         self._mask = _mask(settings.v4_bits, settings.v6_bits)
-        self._second = -1
-        self._prefix = ""
+        self._millisecond = -1
+        self._moment = ""
 
     def lines(self, entries: Sequence[Entry]) -> list[bytes]:
         """One line for each entry."""
-        pattern, mask, moment = self._pattern, self._mask, self._moment
-        return [
-            (
-                pattern
-                % (
-                    moment(at),
-                    mask(client),
-                    listener,
-                    quoted(text.decode("latin-1")),
-                    hits,
-                    code,
-                    us,
-                )
-            ).encode("ascii", "replace")
-            for at, client, listener, text, hits, code, us in entries
-        ]
-
-    def _moment(self, at: float) -> str:
-        """ISO time in UTC; all but the milliseconds is kept from one entry to the next."""
-        second = int(at)
-        if second != self._second:
-            self._second = second
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._prefix}.{int((at - second) * 1000):03d}Z"
+        line, mask, moment = self._line, self._mask, self._moment
+        last = self._millisecond
+        found = []
+        for at, client, listener, text, hits, code, us in entries:
+            now = int(at * 1000)
+            if now != last:  # a busy server has many entries in one
+                last, moment = now, _moment(now)
+            place = client if mask is None else mask(client)
+            found.append(
+                line(moment, place, listener, quoted(text.decode("latin-1")), hits, code, us)
+            )
+        self._millisecond, self._moment = last, moment
+        return "".join(found).encode("ascii", "replace").splitlines(keepends=True)
 
 
-_PATTERNS: Final = {
-    "logfmt": "time=%s client=%s listener=%s query=%s hits=%d code=%d us=%d\n",
-    "json": '{"time":"%s","client":"%s","listener":"%s","query":%s,"hits":%d,"code":%d,"us":%d}\n',
-}
+def _moment(milliseconds: int) -> str:
+    """ISO time in UTC."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"
 
 
-def _mask(v4_bits: int, v6_bits: int) -> Callable[[str], str]:
-    """A function that cuts a client's address to the bits that may be kept."""
+def _logfmt(at: str, client: str, listener: str, query: str, hits: int, code: int, us: int) -> str:
+    return (
+        f"time={at} client={client} listener={listener} query={query} hits={hits}"
+        f" code={int(code)} us={us}\n"
+    )
+
+
+def _json(at: str, client: str, listener: str, query: str, hits: int, code: int, us: int) -> str:
+    return (
+        f'{{"time":"{at}","client":"{client}","listener":"{listener}","query":{query},'
+        f'"hits":{hits},"code":{int(code)},"us":{us}}}\n'
+    )
+
+
+_FORMS: Final = {"logfmt": _logfmt, "json": _json}
+
+
+def _mask(v4_bits: int, v6_bits: int) -> Callable[[str], str] | None:
+    """A function that cuts a client's address to the bits that may be kept; None for all."""
     if v4_bits == 32 and v6_bits == 128:
-        return str
+        return None
     bits = {4: v4_bits, 6: v6_bits}
 
     def masked(text: str) -> str:
