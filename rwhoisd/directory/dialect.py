@@ -33,6 +33,7 @@ class Dialect:
     register_checks_references: bool  # R3.3.9-19: 323, which ARIN's server never gives
     register_checks_scheme: bool  # R2.3.6-6: a Guard-Scheme that nobody can use is 321
     mod_checks_key: bool  # R3.3.9-20: a mod to another object's key is 324; not at ARIN's (§6.4)
+    mod_finds_by_query: bool  # §6.4: what "id=X" passes by (referrals, not indexed) is 336
     arin_schema: bool  # A17: line order, "Text"
     soa_contacts: bool  # A20: tech-contact, admin-contact
     unknown_attribute: ResponseCode  # A23, N32
@@ -69,6 +70,7 @@ ARIN: Final = Dialect(
     register_checks_references=False,
     register_checks_scheme=False,
     mod_checks_key=False,
+    mod_finds_by_query=True,
     arin_schema=True,
     soa_contacts=False,
     unknown_attribute=ResponseCode.INVALID_QUERY_SYNTAX,
@@ -101,6 +103,7 @@ RFC: Final = Dialect(
     register_checks_references=True,
     register_checks_scheme=True,
     mod_checks_key=True,
+    mod_finds_by_query=False,
     arin_schema=False,
     soa_contacts=True,
     unknown_attribute=ResponseCode.INVALID_ATTRIBUTE,

@@ -22,6 +22,7 @@ from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.schema import BASE_ATTRIBUTES, ClassDef
 from rwhoisd.directory.validate import ObjectRules, dangling, unknown_attributes
 from rwhoisd.image.reader import Image
+from rwhoisd.image.scopes import REFERRAL_CLASS
 from rwhoisd.protocol.replies import OK, Reply
 from rwhoisd.protocol.requests import DirectiveRequest
 from rwhoisd.protocol.session import Peer
@@ -228,6 +229,8 @@ class Registration:
         """What the identifying record names. Raises: RwhoisError 322, 336, 325."""
         object_id, updated = _required(record, "ID"), _required(record, "Updated")
         stored = await self._registry.find(object_id)
+        if self._context.dialect.mod_finds_by_query:
+            stored = [s for s in stored if _is_found_by_query(s.object)]
         if not stored:
             raise RwhoisError(ResponseCode.OBJECT_NOT_FOUND)
         same = tuple(s for s in stored if s.object.updated == updated)  # never without (B23)
@@ -313,6 +316,11 @@ def _placed_once(lines: Sequence[Line]) -> None:
     for name in ("Class-Name", "Auth-Area"):
         if names.count(name) > 1:
             raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE, name)
+
+
+def _is_found_by_query(obj: Object) -> bool:
+    """Whether a query for the ID finds an object, classes not named (§8.1)."""
+    return obj.indexed and obj.class_name.lower() != REFERRAL_CLASS
 
 
 def _known_scheme(lines: Sequence[Line]) -> None:

@@ -1,5 +1,6 @@
 """-register: the order of the checks, what is stored, what is said."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +359,29 @@ def test_del(tmp_path: Path) -> None:
     assert registered(one, "DEL", *lines) == ["%ok"]
     assert 1 not in registry.rows
     assert len(registry.rows) == len(OBJECTS) - 1
+
+
+@pytest.mark.parametrize(
+    ("compat", "answer"),
+    [
+        pytest.param("arin", "%error 336 Object Not Found", id="arin"),
+        pytest.param("rfc", "%ok", id="rfc"),
+    ],
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"class_name": "referral"}, id="referral"),
+        pytest.param({"indexed": False}, id="refused-by-the-indexer"),
+    ],
+)
+def test_what_no_query_for_the_id_finds_is_changed_in_rfc_mode_only(
+    tmp_path: Path, compat: Compat, answer: str, change: dict[str, Any]
+) -> None:
+    one, registry = talk(tmp_path, compat)
+    registry.rows[1] = replace(registry.rows[1], **change)
+    assert registered(one, "del", *DEL) == [answer]
+    assert (1 in registry.rows) is (compat == "arin")
 
 
 def test_a_spool_that_is_too_long(tmp_path: Path) -> None:
