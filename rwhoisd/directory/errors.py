@@ -71,3 +71,7 @@ class RwhoisError(Exception):
         super().__init__(f"{int(code)} {code.text}" + (f": {detail}" if detail else ""))
         self.code = code
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type["RwhoisError"], tuple[ResponseCode, str]]:
+        """As pickle needs it: made of code and detail, not of its text."""
+        return type(self), (self.code, self.detail)

@@ -36,6 +36,10 @@ class FormatError(Exception):
         self.findings = tuple(findings)
         super().__init__("\n".join(str(f) for f in self.findings))
 
+    def __reduce__(self) -> tuple[type["FormatError"], tuple[tuple[Finding, ...]]]:
+        """As pickle needs it: made of its findings, not of its text."""
+        return type(self), (self.findings,)
+
 
 def failed(file: object, line: int, message: str) -> FormatError:
     """The exception for one mistake; the message tells the mend as well."""

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from rwhoisd.collection import no_collection
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Change, Operation
 from rwhoisd.directory.errors import RwhoisError
@@ -15,13 +16,13 @@ from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.formats import arin, zone
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.plan import Changed, Conflict, Known, ObjectDiff, Plan, Planner, diff
-from rwhoisd.store import AreaChange, Preparer, Store
+from rwhoisd.formats.supply import ArinSupply, ObjectSupply, Supply
+from rwhoisd.store import AreaChange, Store
 
 ARIN_AREAS: Final = "arin-files.areas"
 ARIN_FINGERPRINT: Final = "arin-files.fingerprint"
 Progress = Callable[[str, int], None]  # area, objects read so far
 _STEP: Final = 1000
-_TOGETHER: Final = 5000  # objects written at a time
 _FEW: Final = 1000  # so many objects are asked for one by one
 _EVER: Final = TimeStamp("0" * 17)
 
@@ -87,25 +88,26 @@ class _AreaLoad:
         self,
         store: Store,
         area: AuthorityArea,
-        objects: Callable[[list[Finding]], Iterable[Object]],
+        supply: Supply,
         source: str,
         options: Options,
     ) -> None:
         self._store, self._area, self._source = store, area, source
-        self._objects, self._options = objects, options
+        self._supply, self._options = supply, options
         self._result = AreaResult(area.name.text)
 
     async def load(self) -> AreaResult:
         """Do it; a refusal is in the result, and nothing was changed then."""
         options = self._options
         try:
-            return await self._store.run(
-                self._area.name.text,
-                self._run,
-                author=options.author,
-                source=self._source,
-                create=True,
-            )
+            with no_collection():
+                return await self._store.run(
+                    self._area.name.text,
+                    self._run,
+                    author=options.author,
+                    source=self._source,
+                    create=True,
+                )
         except _DryRun as done:
             return done.result
         except (_Refused, RwhoisError) as error:
@@ -155,7 +157,7 @@ class _AreaLoad:
         return area
 
     def _counted(self, result: AreaResult) -> Iterable[Object]:
-        for count, obj in enumerate(self._objects(result.findings), 1):
+        for count, obj in enumerate(self._supply.objects(result.findings), 1):
             if count % _STEP == 0:
                 self._options.progress(result.area, count)
             yield obj
@@ -165,12 +167,12 @@ class _AreaLoad:
     ) -> AreaResult:
         """Add everything to a new area, without holding it in memory."""
         await change.put_area(area)
-        preparer = Preparer(area)
-        objects = iter(self._counted(result))
-        while some := [replace(obj, source=self._source) for obj in islice(objects, _TOGETHER)]:
-            for batch in preparer.batches(some):
-                await change.add_batch(batch, unique=self._options.unique)
-                result.added += len(batch.objects)
+        async with aclosing(self._supply.batches(area, result.findings)) as supplied:
+            async for batches in supplied:
+                for batch in batches:
+                    await change.add_batch(batch, unique=self._options.unique)
+                    result.added += len(batch.objects)
+                self._options.progress(result.area, result.added)
         return result
 
     async def _respect_deletions(self, plan: Plan) -> None:
@@ -256,7 +258,7 @@ async def load_zones(
     for number, one in enumerate(zones):
         area = replace(one.area, position=following + number)
         placed = replace(one, area=area)
-        load = _AreaLoad(store, area, lambda _, z=placed: z.objects, zone.SOURCE, options)  # type: ignore[misc]
+        load = _AreaLoad(store, area, ObjectSupply(placed.objects), zone.SOURCE, options)
         results.append(await load.load())
     return results
 
@@ -286,17 +288,13 @@ async def import_installation(
     options = replace(options or Options(), prune=True, keep_order=False, unique=False)
     result = ImportResult([], list(installation.findings))
     for data in installation.areas:
-        load = _AreaLoad(store, data.area, _reader(data), arin.SOURCE, options)
+        load = _AreaLoad(store, data.area, ArinSupply(data.objects), arin.SOURCE, options)
         result.areas.append(await load.load())
     await _remove_areas(store, installation, options, result)
     if not options.dry_run:
         names = json.dumps([data.area.name.text for data in installation.areas])
         await store.set_setting(ARIN_AREAS, names)
     return result
-
-
-def _reader(data: arin.AreaData) -> Callable[[list[Finding]], Iterable[Object]]:
-    return lambda findings: data.objects.read(findings.append)
 
 
 async def _remove_areas(

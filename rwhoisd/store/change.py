@@ -306,8 +306,8 @@ class AreaChange:
         await self.flush()
         doubles = await self._doubles([(plan.key, digest) for digest in batch.key_digests()])
         if unique and doubles:
-            facts = batch.objects[doubles[0]].facts
-            raise _not_unique({"class_name": batch.class_name, "object_id": facts.object_id})
+            object_id = batch.objects[doubles[0]][2][0]
+            raise _not_unique({"class_name": batch.class_name, "object_id": object_id})
         position = await self._place(plan.key, None)
         first = self._area_id << ROW_BITS | self._next_row
         rows = batch.rows(self._area_id, first, position, copies=doubles)

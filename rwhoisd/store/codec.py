@@ -136,19 +136,20 @@ def _roles(class_def: ClassDef) -> dict[str, int]:
     return roles
 
 
-class Facts(NamedTuple):
-    """What the store keeps of an object beside its place: plain values, to be sent anywhere."""
-
-    object_id: str | None
-    id_key: bytes | None
-    updated: str | None
-    private: bool
-    key_digest: bytes | None
-    body: bytes
-    # Number of the line, canonical name, family, first and last address, prefix length.
-    networks: list[tuple[int, str, int, bytes, bytes, int | None]]
-    # Number of the line, canonical name, target, its key.
-    references: list[tuple[int, str, str, bytes]]
+# What the store keeps of an object beside its place. Plain tuples, for they are sent by the
+# million from process to process: object ID, its key, updated, private, digest of the primary
+# key, body, then addresses (number of the line, canonical name, family, first and last address,
+# prefix length) and references (number of the line, canonical name, target, its key).
+Facts = tuple[
+    str | None,
+    bytes | None,
+    str | None,
+    bool,
+    bytes | None,
+    bytes,
+    list[tuple[int, str, int, bytes, bytes, int | None]],
+    list[tuple[int, str, str, bytes]],
+]
 
 
 class _Shape:
@@ -196,7 +197,7 @@ class ClassPlan:
         """What follows from the lines of an object. Raises: RwhoisError 321, see encode_lines."""
         shape, values = self._shape(obj.lines)
         object_id = None if shape.id is None else values[shape.id]
-        return Facts(
+        return (
             None if object_id is None else shown(object_id),
             None if object_id is None else id_key(object_id),
             None if shape.updated is None else shown(values[shape.updated]),
@@ -220,7 +221,7 @@ class ClassPlan:
 
         Raises: RwhoisError 321, see ``encode_lines``.
         """
-        facts = self.facts(obj)
+        *facts, networks, references = self.facts(obj)
         row = {
             "row_id": row_id,
             "class_key": self.key,
@@ -229,11 +230,11 @@ class ClassPlan:
             "indexed": obj.indexed,
             "answer_order": obj.order,
             "key_copy": 0,
-        } | dict(zip(_FACT_COLUMNS, facts, strict=False))
+        } | dict(zip(_FACT_COLUMNS, facts, strict=True))
         return Derived(
             row,
-            [dict(zip(_NETWORK_COLUMNS, (row_id, *n), strict=True)) for n in facts.networks],
-            [dict(zip(_REFERENCE_COLUMNS, (row_id, *r), strict=True)) for r in facts.references],
+            [dict(zip(_NETWORK_COLUMNS, (row_id, *n), strict=True)) for n in networks],
+            [dict(zip(_REFERENCE_COLUMNS, (row_id, *r), strict=True)) for r in references],
         )
 
     def key_of(self, obj: Object) -> bytes | None:
@@ -281,14 +282,6 @@ class Plans:
         return frozenset((key, plan.signature) for key, plan in self._plans.items())
 
 
-class Prepared(NamedTuple):
-    """An object that is ready to be written."""
-
-    indexed: bool
-    order: int
-    facts: Facts
-
-
 class Rows(NamedTuple):
     """Rows of three tables, with the columns in the order of the tables."""
 
@@ -302,11 +295,11 @@ class Batch(NamedTuple):
 
     class_name: str
     source: str
-    objects: list[Prepared]
+    objects: list[tuple[bool, int, Facts]]  # indexed, order, what follows from the lines
 
     def key_digests(self) -> list[bytes | None]:
         """Digests of the primary keys."""
-        return [facts.key_digest for _, _, facts in self.objects]
+        return [facts[4] for _, _, facts in self.objects]
 
     def rows(self, area_id: int, first: int, position: int, copies: Iterable[int]) -> Rows:
         """The rows, counted from ``first``, with places from ``position`` on.
@@ -357,6 +350,6 @@ class Preparer:
             batch = Batch(class_name, source, [])
             for obj in run:
                 self.check(obj)
-                batch.objects.append(Prepared(obj.indexed, obj.order, plan.facts(obj)))
+                batch.objects.append((obj.indexed, obj.order, plan.facts(obj)))
             made.append(batch)
         return made

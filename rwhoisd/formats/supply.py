@@ -1,0 +1,192 @@
+"""Where a load takes its objects from: one by one, or in batches that are ready to be written.
+
+For a large ARIN tree the batches are made by other processes, part by part of its files, while
+this one writes to the database. ``python -m rwhoisd.formats.supply`` is such a process: it gets
+its parts on standard input, sends a result for each in turn, and ends when nobody takes it.
+"""
+
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, Final, Protocol
+
+from rwhoisd.collection import no_collection
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.errors import RwhoisError
+from rwhoisd.directory.objects import Object
+from rwhoisd.formats.arin_data import FilePart, ObjectFiles, PartReader, UnknownNames
+from rwhoisd.formats.findings import Finding, FormatError, failed
+from rwhoisd.store import Batch, Preparer
+
+_TOGETHER: Final = 5000  # objects in a batch
+_SOLO_PARTS: Final = 8  # of a MiB each: so few are read faster than a process starts
+_MOST_HELPERS: Final = 3  # more than that, and the database is what everybody waits for
+_LENGTH: Final = 8  # octets of the number in front of a message
+
+
+class Supply(Protocol):
+    """The objects that a load wants; each call gives all of them again."""
+
+    def objects(self, findings: list[Finding]) -> Iterable[Object]:
+        """The objects in order; what is odd about them goes to ``findings``."""
+
+    def batches(
+        self, area: AuthorityArea, findings: list[Finding]
+    ) -> AsyncGenerator[list[Batch], None]:
+        """The same as batches for ``area``. Raises: RwhoisError 321, 340, 341; FormatError."""
+
+
+@dataclass(frozen=True)
+class ObjectSupply:
+    """Objects that are in memory anyway."""
+
+    given: Sequence[Object]
+
+    def objects(self, findings: list[Finding]) -> Iterable[Object]:  # noqa: ARG002 - none are odd
+        """See Supply."""
+        return self.given
+
+    async def batches(
+        self,
+        area: AuthorityArea,
+        findings: list[Finding],  # noqa: ARG002 - none are odd
+    ) -> AsyncGenerator[list[Batch], None]:
+        """See Supply."""
+        preparer, rest = Preparer(area), iter(self.given)
+        while some := list(islice(rest, _TOGETHER)):
+            yield preparer.batches(some)
+
+
+# What a part gives: batches, findings, and unknown attributes as ``Found`` has them.
+_Result = tuple[list[Batch], list[Finding], dict[str, tuple[int, int]]]
+
+
+@dataclass(frozen=True)
+class _PartWork:
+    """How a part becomes batches: what a helper process needs to know."""
+
+    files: ObjectFiles
+    area: AuthorityArea
+
+    def results(self, parts: Iterable[FilePart]) -> Iterator[_Result]:
+        reader, preparer = PartReader(self.files), Preparer(self.area)
+        for part in parts:
+            found = reader.read(part)
+            yield preparer.batches(found.objects), found.findings, found.unknown
+
+
+@dataclass(frozen=True)
+class ArinSupply:
+    """The objects of an area of an ARIN installation."""
+
+    files: ObjectFiles
+
+    def objects(self, findings: list[Finding]) -> Iterable[Object]:
+        """See Supply."""
+        return self.files.read(findings.append)
+
+    async def batches(
+        self, area: AuthorityArea, findings: list[Finding]
+    ) -> AsyncGenerator[list[Batch], None]:
+        """See Supply."""
+        work, parts = _PartWork(self.files, area), list(self.files.parts())
+        unknown = UnknownNames(self.files)
+        helpers = min(len(os.sched_getaffinity(0)) - 1, _MOST_HELPERS)
+        with ExitStack() as stack:
+            if len(parts) <= _SOLO_PARTS or helpers < 1:
+                results = _at_once(work.results(parts))
+            else:
+                pipes = [
+                    stack.enter_context(_helper(work, parts[number::helpers]))
+                    for number in range(helpers)
+                ]
+                results = _in_turn(pipes, len(parts))
+            async for part, (batches, odd, names) in _numbered(parts, results):
+                findings += [*odd, *unknown.note(part, names)]
+                yield batches
+        findings += unknown.rest()
+
+
+async def _at_once(results: Iterator[_Result]) -> AsyncGenerator[_Result, None]:
+    for result in results:
+        yield result
+
+
+async def _numbered(
+    parts: Sequence[FilePart], results: AsyncGenerator[_Result, None]
+) -> AsyncGenerator[tuple[FilePart, _Result], None]:
+    rest = iter(parts)
+    async for result in results:
+        yield next(rest), result
+
+
+async def _in_turn(pipes: Sequence[IO[bytes]], count: int) -> AsyncGenerator[_Result, None]:
+    """The results of helpers that do every nth part; the next one is fetched meanwhile."""
+    fetching = asyncio.create_task(asyncio.to_thread(_receive, pipes[0]))
+    try:
+        for number in range(1, count + 1):
+            message = await fetching
+            if number < count:
+                pipe = pipes[number % len(pipes)]
+                fetching = asyncio.create_task(asyncio.to_thread(_receive, pipe))
+            result = pickle.loads(message)  # noqa: S301 - from a child of ours
+            if isinstance(result, Exception):
+                raise result
+            yield result
+    finally:
+        fetching.cancel()
+
+
+@contextmanager
+def _helper(work: _PartWork, parts: Sequence[FilePart]) -> Iterator[IO[bytes]]:
+    """A process that does ``parts``; it is gone when the context is left."""
+    command = [sys.executable, "-m", __name__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with suppress(BrokenPipeError):  # it died; whoever waits for its results is told
+                process.stdin.write(pickle.dumps((work, parts)))
+                process.stdin.close()
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def _receive(pipe: IO[bytes]) -> bytes:
+    """The next message of a helper. Raises: FormatError, when it died."""
+    length = int.from_bytes(pipe.read(_LENGTH))
+    message = pipe.read(length)
+    if not length or len(message) < length:
+        raise failed("data files", 0, "a process that reads them died; is there enough memory?")
+    return message
+
+
+def _send(pipe: IO[bytes], value: _Result | Exception) -> None:
+    message = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    pipe.write(len(message).to_bytes(_LENGTH))
+    pipe.write(message)
+    pipe.flush()
+
+
+def help_out() -> None:
+    """What a helper process does."""
+    work, parts = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started us
+    with no_collection(), suppress(BrokenPipeError):  # nobody waits for it any more
+        try:
+            for result in work.results(parts):
+                _send(sys.stdout.buffer, result)
+        except (FormatError, RwhoisError) as error:
+            _send(sys.stdout.buffer, error)
+
+
+if __name__ == "__main__":
+    from rwhoisd.formats import supply
+
+    supply.help_out()  # of the module that its messages name, which is not __main__
