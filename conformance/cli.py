@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -70,6 +71,12 @@ class UsageError(Exception):
     """The command line makes no sense; the text says how it would."""
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rwhois-conformance {version('rwhoisd')}")
+        raise typer.Exit
+
+
 @app.command(help=_HELP)
 def conformance(
     server: Annotated[str, typer.Argument(metavar="HOST:PORT", help="A running server.")] = "",
@@ -113,8 +120,13 @@ def conformance(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an answer.")] = 20.0,
     servers: Annotated[int, typer.Option(min=1, help="Servers started at a time.")] = 3,
     connections: Annotated[int, typer.Option(min=1, help="Connections at a time.")] = 12,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
 ) -> None:
     """The command; see ``_HELP``."""
+    del show_version
     try:
         targets = _targets(server, spawn, arin_bin, compare)
         wanted = _sets(sets, targets)

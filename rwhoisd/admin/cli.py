@@ -1,11 +1,11 @@
 """``rwhois-admin``: thin verbs over functions of the layers below."""
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from rwhoisd.admin import db, image, loading, objects
+from rwhoisd.version import version_option
 
 app = typer.Typer(
     name="rwhois-admin",
@@ -34,18 +34,9 @@ app.add_typer(image.app, name="image")
 app.add_typer(db.app, name="db")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"rwhois-admin {version('rwhoisd')}")
-        raise typer.Exit
-
-
 @app.callback()
 def options(
-    show_version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
-    ] = False,
+    show_version: Annotated[bool, version_option("rwhois-admin")] = False,
 ) -> None:
     """Options before the verb."""
 

@@ -33,24 +33,29 @@ SYSTEM_STATE: Final = Path("/var/lib/rwhoisd")
 _PATIENCE: Final = 1.0  # seconds before a progress bar shows
 _T = TypeVar("_T")
 
+# What cannot be read is for us to tell (1): typer would call it a misuse (2).
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
         help="The server's configuration file, which tells where store and image are.",
         show_default=False,
+        readable=False,
     ),
 ]
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", help="Folder with store and image.", show_default=False),
+    typer.Option(
+        "--state", help="Folder with store and image.", show_default=False, readable=False
+    ),
 ]
 StoreOption = Annotated[
     str | None,
     typer.Option("--store", help="URL of the store, or an SQLite file.", show_default=False),
 ]
 ImageOption = Annotated[
-    Path | None, typer.Option("--image", help="Folder of the image.", show_default=False)
+    Path | None,
+    typer.Option("--image", help="Folder of the image.", show_default=False, readable=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 

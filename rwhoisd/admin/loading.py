@@ -54,7 +54,10 @@ class Foreign(StrEnum):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="New or empty folder for configuration and data.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="New or empty folder for configuration and data.", readable=False),
+    ],
     area: Annotated[
         list[str] | None,
         typer.Option(help="Authority area such as example.net or 192.0.2.0/24; may be repeated."),
@@ -105,7 +108,9 @@ def _write_zone(folder: Path, name: AreaName, host: str) -> Path:
 
 
 def load(
-    paths: Annotated[list[Path], typer.Argument(help="Zone folders, or folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Zone folders, or folders of them.", readable=False)
+    ],
     config: ConfigOption = None,
     state: StateOption = None,
     store: StoreOption = None,
@@ -272,7 +277,9 @@ def _tell_check(findings: Sequence[Finding], *, json: bool) -> int:
 
 def import_(
     format: Annotated[Foreign, typer.Argument(help="What is to be imported.")],  # noqa: A002
-    path: Annotated[Path, typer.Argument(help="rwhoisd.conf of ARIN's server; a zone folder.")],
+    path: Annotated[
+        Path, typer.Argument(help="rwhoisd.conf of ARIN's server; a zone folder.", readable=False)
+    ],
     config: ConfigOption = None,
     state: StateOption = None,
     store: StoreOption = None,
@@ -316,7 +323,7 @@ async def _import(store: Store, form: Foreign, path: Path, options: Options) -> 
 
 def export(
     format: Annotated[Foreign, typer.Argument(help="How it is to be written.")],  # noqa: A002
-    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    folder: Annotated[Path, typer.Argument(help="New or empty folder.", readable=False)],
     area: Annotated[
         list[str] | None, typer.Option(help="Only this authority area; may be repeated.")
     ] = None,
@@ -326,7 +333,9 @@ def export(
     settings: Annotated[
         Path | None,
         typer.Option(
-            help="rwhoisd.conf whose settings are taken along (arin).", show_default=False
+            help="rwhoisd.conf whose settings are taken along (arin).",
+            show_default=False,
+            readable=False,
         ),
     ] = None,
 ) -> None:

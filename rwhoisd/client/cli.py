@@ -17,6 +17,7 @@ from rwhoisd.directory.area import HostPort
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import AreaName
 from rwhoisd.protocol.follow import FollowLimits
+from rwhoisd.version import version_option
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -91,6 +92,7 @@ def rwhois(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds for the conversation with a server.")
     ] = SessionLimits().seconds,
+    show_version: Annotated[bool, version_option("rwhois")] = False,
 ) -> None:
     """Look something up in an RWhois directory (RFC 2167) and follow its referrals.
 
@@ -98,6 +100,7 @@ def rwhois(
 
     Exit status 0: found; 1: nothing found, or an error; 2: usage.
     """
+    del show_version
     line = query_line(words)
     start = _server(host)
     limits = SessionLimits(seconds=timeout)

@@ -20,6 +20,7 @@ from rwhoisd.formats.arin_config import read_settings
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.server.supervisor import complain
 from rwhoisd.server.worker import Ready
+from rwhoisd.version import version_option
 
 app = typer.Typer(
     name="rwhoisd",
@@ -39,8 +40,10 @@ class Compat(StrEnum):
     RFC = "rfc"
 
 
+# What cannot be read is for us to tell (1): typer would call it a misuse (2).
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Configuration file (TOML).", show_default=False)
+    Path | None,
+    typer.Option("--config", help="Configuration file (TOML).", show_default=False, readable=False),
 ]
 ArinOption = Annotated[
     Path | None,
@@ -48,8 +51,14 @@ ArinOption = Annotated[
         "--arin-config",
         help="rwhoisd.conf of an ARIN rwhoisd installation, served as it is.",
         show_default=False,
+        readable=False,
     ),
 ]
+
+
+@app.callback()
+def options(show_version: Annotated[bool, version_option("rwhoisd")] = False) -> None:
+    """Options before the verb."""
 
 
 @app.command(
@@ -63,10 +72,11 @@ def serve(
         typer.Option(help="HOST:PORT to listen on instead, * for all interfaces; may be repeated."),
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(help="Folder for the store and the image.", show_default=False)
+        Path | None,
+        typer.Option(help="Folder for store and image.", show_default=False, readable=False),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that serve.", min=0, show_default=False)
+        int | None, typer.Option(help="Processes that serve.", min=0, max=256, show_default=False)
     ] = None,
     compat: Annotated[
         Compat | None, typer.Option(help="Whose manners to follow.", show_default=False)
