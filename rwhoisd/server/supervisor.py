@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -160,7 +161,7 @@ class Supervisor:
             del self._waiting[number]
             self._start(number)
 
-    def _start(self, number: int) -> None:
+    def _start(self, number: int) -> int:
         ours, theirs = socket.socketpair()
 
         def work() -> None:
@@ -172,6 +173,7 @@ class Supervisor:
         pid = self._fork(work)
         theirs.close()
         self._children[pid] = _Child(number, ours, time.monotonic())
+        return pid
 
     # -- loading and reloading
 
@@ -190,31 +192,45 @@ class Supervisor:
             logger.error("reload failed; serving as before")
         else:
             self._config = self._coming
-            for child in self._children.values():
-                child.control.sendall(frame(self._config))
+            self._hand_on(self._config)
             logging.getLogger().setLevel(self._config.log.level.upper())
             logger.info("configuration and data reloaded")
         if self._again:
             self._again = False
             self._reload()
 
+    def _hand_on(self, config: Config) -> None:
+        """Tell the workers to serve by ``config``."""
+        message = frame(config)
+        for child in self._children.values():
+            with suppress(ConnectionError):  # it has just died; its successor is told at birth
+                child.control.sendall(message)
+
     def _begin(self) -> bool:
         """Start all workers; False when one of them cannot serve, which it said itself."""
         gc.collect()
         gc.freeze()
-        for number in range(self._workers):
-            self._start(number)
         self._serving = True
-        news: Ready | None = None
-        for pid, child in list(self._children.items()):
-            news = _hear(child.control)
+        # What keeps one from serving keeps them all, and is to be said once.
+        news = self._began([self._start(0)])
+        if news is None or not self._began([self._start(n) for n in range(1, self._workers)], news):
+            return False
+        self._ready(news)
+        return True
+
+    def _began(self, pids: Sequence[int], news: Ready | None = None) -> Ready | None:
+        """What the last of these workers tells when they serve; None when one does not."""
+        for pid in pids:
+            try:
+                news = _hear(self._children[pid].control)
+            except TimeoutError:
+                news = None
+                os.kill(pid, signal.SIGKILL)
             if news is None:
                 del self._children[pid]
                 self._explain(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-                return False
-        assert news is not None
-        self._ready(news)
-        return True
+                return None
+        return news
 
     @staticmethod
     def _explain(code: int) -> None:
@@ -261,7 +277,7 @@ class Supervisor:
 
 
 def _hear(control: socket.socket) -> Ready | None:
-    """What a worker tells when it serves; None when it ended before."""
+    """What a worker tells when it serves; None when it ended before. Raises: TimeoutError."""
     frames = Frames()
     control.settimeout(_READY_SECONDS)
     while data := control.recv(4096):

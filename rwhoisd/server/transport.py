@@ -46,7 +46,8 @@ _IGNORED_OCTETS: Final = 1 << 18
 _BATCH_OCTETS: Final = 1 << 18
 # Parts of a long answer that are written before others have their turn.
 _PARTS: Final = 8
-# A client that has sent nothing yet when the server stops gets this long to do so.
+# When the server stops: what a client has from its connecting on to send its first line, and
+# what it gets to end its side. Who has been idle for longer has nothing under way.
 _LAST_CHANCE_SECONDS: Final = 1.0
 _TOO_FAST: Final = Reply(
     code=ResponseCode.UNIDENTIFIED, detail="Query rate limit exceeded", close=True
@@ -124,6 +125,7 @@ class Hub:
     async def drain(self, seconds: float) -> None:
         """Answer what is under way, end all connections; after ``seconds`` by force."""
         self.draining = True
+        self.now = self.loop.time()
         for connection in list(self.connections):
             connection.stop()
         if self.connections:
@@ -148,6 +150,7 @@ class Connection(asyncio.Protocol):
         "_name",
         "_row",
         "_session",
+        "_since",
         "_task",
         "_transport",
         "_unsent",
@@ -157,6 +160,7 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _session: Session
+    _since: float  # of the loop's clock
 
     def __init__(self, hub: Hub, listener: int, name: str) -> None:
         self._hub = hub
@@ -182,6 +186,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         hub, manners = self._hub, self._manners
         hub.connections.add(self)
+        self._since = hub.now
         text = _peer_text(transport.get_extra_info("peername"))
         self._session = manners.service.session(text)
         address = address_from_text(text)
@@ -235,7 +240,7 @@ class Connection(asyncio.Protocol):
         """The peer goes on taking."""
         self._full = False
         if self._closing:
-            self.deadline = self._hub.loop.time() + self._manners.timing.close_seconds
+            self._await_end()
         elif self._task is None:
             self._go_on()
 
@@ -279,12 +284,15 @@ class Connection(asyncio.Protocol):
 
     def stop(self) -> None:
         """The server stops: close when nothing is under way, else after the answer."""
-        if not self._waits:
-            return
-        if self._answered:
-            self._close()
-        else:
-            self.deadline = min(self.deadline, self._hub.loop.time() + _LAST_CHANCE_SECONDS)
+        if self._closing:
+            if not self._full:
+                self._await_end()
+        elif self._waits:
+            last = self._since + _LAST_CHANCE_SECONDS
+            if self._answered or last < self._hub.now:
+                self._close()
+            else:
+                self.deadline = min(self.deadline, last)
 
     def abort(self) -> None:
         """Away with it."""
@@ -430,7 +438,14 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
             self._read(True)
         if not self._full:
-            self.deadline = self._hub.now + self._manners.timing.close_seconds
+            self._await_end()
+
+    def _await_end(self) -> None:
+        """Give the peer its time to end its side, less of it when the server stops."""
+        hub, seconds = self._hub, self._manners.timing.close_seconds
+        if hub.draining:
+            seconds = min(seconds, _LAST_CHANCE_SECONDS)
+        self.deadline = hub.now + seconds
 
     def _read(self, on: bool) -> None:
         """Go on reading, or stop; after the peer's end there is nothing to read."""

@@ -328,6 +328,16 @@ def test_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert "cannot be made" in done.stderr
 
 
+def test_what_keeps_every_worker_from_serving_is_told_once(tmp_path: Path) -> None:
+    conf = tmp_path / "rwhoisd.toml"
+    conf.write_text('[log]\nqueries = "gone/queries.log"\n')
+    arguments = ("--config", str(conf), "--listen", "127.0.0.1:0", "--workers", "3")
+    done = command("serve", *arguments, "--state", str(tmp_path / "state"))
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if line.startswith("rwhoisd: ")]
+    assert told == [f"rwhoisd: {tmp_path}/gone/queries.log: No such file or directory"]
+
+
 def test_foreign_store_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "store.sqlite").write_bytes(b"this is no database at all" * 100)

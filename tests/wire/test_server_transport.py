@@ -332,6 +332,24 @@ def test_drain_answers_what_is_under_way() -> None:
     run(main())
 
 
+def test_drain_does_not_wait_for_clients_that_are_idle() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            reader, writer = await server.connect()
+            await reader.readline()
+            next(iter(server.hub.connections))._since -= 10  # seconds without a word
+            drained = asyncio.create_task(server.hub.drain(8))
+            async with asyncio.timeout(0.5):
+                assert await reader.read() == b""
+            # Its own side stays open, as that of a client that waits for its user.
+            async with asyncio.timeout(4):
+                await drained
+            assert not server.hub.connections
+            writer.close()
+
+    run(main())
+
+
 def test_query_log_has_a_line_for_each_request(tmp_path: Path) -> None:
     path = tmp_path / "queries.log"
 
