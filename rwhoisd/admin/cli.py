@@ -26,6 +26,7 @@ _VERBS = (
     ("find", objects.find, "find 192.0.2.77"),
     ("soa", objects.soa, "soa example.net"),
     ("journal", objects.journal, "journal example.net --after 20260101"),
+    ("notices", objects.notices, "notices --json"),
     ("status", objects.status, "status --json"),
 )
 for _name, _verb, _example in _VERBS:

@@ -1,4 +1,4 @@
-"""Verbs that look at what is stored: show, find, soa, journal, status."""
+"""Verbs that look at what is stored: show, find, soa, journal, notices, status."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
@@ -318,6 +318,31 @@ def _tell_entry(entry: Change) -> None:
             typer.echo(f"  - {line}")
         for line in change.plus:
             typer.echo(f"  + {line}")
+
+
+def notices(
+    limit: Annotated[int, typer.Option(min=1, help="Notices shown at most, the newest.")] = 50,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what other servers and clients told with -notify, the newest first."""
+
+    async def work() -> int:
+        async with common.target(config, state, store, None).open() as opened:
+            found = await opened.notices(limit)
+        if json:
+            rows = [{**asdict(notice), "received": notice.received.text} for notice in found]
+            common.as_json(rows)
+            return DONE
+        for notice in found:
+            told = f"{notice.received.text} {notice.kind} {notice.text} from {notice.peer}"
+            # It came from the network: nothing of it may steer the terminal.
+            typer.echo("".join(c if c.isprintable() else repr(c)[1:-1] for c in told))
+        return DONE
+
+    common.run(work)
 
 
 def status(

@@ -118,6 +118,22 @@ def test_soa(state: Path) -> None:
 # --- image ---
 
 
+def test_notices_of_peers(state: Path) -> None:
+    async def record() -> None:
+        async with await Store.open(str(state / "store.sqlite")) as store:
+            await store.record_notice("badref", "rwhois://a.net:4321/x x", "192.0.2.9")
+            await store.record_notice("update", "a.net:4321:b.net\x1b[2J", "192.0.2.8")
+
+    asyncio.run(record())
+    newest, first = run("notices", "--state", state).output.splitlines()
+    assert newest.endswith(r" update a.net:4321:b.net\x1b[2J from 192.0.2.8")
+    assert first.endswith(" badref rwhois://a.net:4321/x x from 192.0.2.9")
+    rows = parsed("notices", "--state", state, "--limit", 1, "--json")
+    assert [(row["kind"], row["peer"], len(row["received"])) for row in rows] == [
+        ("update", "192.0.2.8", 17)
+    ]
+
+
 def test_image_from_build_to_verify(state: Path) -> None:
     assert parsed("status", "--state", state)["image"] is None
     built = run("image", "build", "--state", state)
