@@ -64,8 +64,13 @@ def refer(value: str, areas: AreaTree, links: LinkLookup, punts: Sequence[str]) 
     or nothing (R2.5.1-5), outside of them the punt list (R2.5.1-6).
     """
     name = hierarchical_value(value)
-    if name is None:
-        return ()
+    return () if name is None else refer_name(name, areas, links, punts)
+
+
+def refer_name(
+    name: HierarchicalName, areas: AreaTree, links: LinkLookup, punts: Sequence[str]
+) -> Sequence[str]:
+    """Referral texts for the place of one search value."""
     area = areas.deciding(name)
     return punts if area is None else links(area, name)
 
@@ -90,4 +95,4 @@ def route(
     return list(found)
 
 
-__all__ = ["AreaTree", "LinkLookup", "refer", "route"]
+__all__ = ["AreaTree", "LinkLookup", "refer", "refer_name", "route"]

@@ -62,16 +62,25 @@ def search(image: Image, query: Query, limit: int, *, search_private: bool = Tru
 def _shortcut(
     image: Image, class_name: str | None, term: Term, limit: int
 ) -> tuple[int, ...] | None:
-    text, match = term.value, term.match
-    if not text or len(text) >= keys.CUT:
-        return None
+    text = term.value
     plan = image.scopes.plan(class_name, term.attribute)
-    if plan.sounds and is_phonetic(text):
-        return None
-    if plan.networks and (text[0] in _DIGITS or ":" in text):
+    network = None
+    if plan.networks and text and (text[0] in _DIGITS or ":" in text):
         network = Network.from_text(text)
-        if network is not None:
-            return _walk(image, plan, network, text) if match is _EXACT else None
+    return find_word(image, plan, text, network, term.match, limit)
+
+
+def find_word(
+    image: Image, plan: Plan, text: str, network: Network | None, match: Match, limit: int
+) -> tuple[int, ...] | None:
+    """Records of one term, at least one more than ``limit`` when there are; None: ask ``search``.
+
+    ``network``: what ``text`` is as a network, if it is one.
+    """
+    if not text or len(text) >= keys.CUT or (plan.sounds and is_phonetic(text)):
+        return None
+    if network is not None and plan.networks:
+        return _walk(image, plan, network, text) if match is _EXACT else None
     if not plan.text:
         return None
     if match is _EXACT:

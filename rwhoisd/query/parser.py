@@ -106,10 +106,20 @@ def parse_any(line: bytes, names: Names, dialect: Dialect, allowed: Allowed) -> 
 
 
 _PLAIN: Final = re.compile(rb'(?:([A-Z0-9_-]++) ++)?([^ \t=*"!\0\r\n]++)(\*)?\Z')
+_EXACT: Final = Match.EXACT
+_PREFIX: Final = Match.PREFIX
 
 
 def parse_plain(line: bytes, names: Names, allowed: Allowed) -> Query | None:
     """``[CLASS] WORD[*]`` as ``parse_any`` gives it; None when that has to look."""
+    words = plain_words(line, names, allowed)
+    return words and Query(words[0], ((Term(words[1], words[2]),),))
+
+
+def plain_words(
+    line: bytes, names: Names, allowed: Allowed
+) -> tuple[str | None, str, Match] | None:
+    """Class, value and comparison of ``parse_plain`` in a bare tuple."""
     match = _PLAIN.match(line.upper())
     if match is None:
         return None
@@ -117,13 +127,9 @@ def parse_plain(line: bytes, names: Names, allowed: Allowed) -> Query | None:
     class_name = None
     if head is not None and (class_name := names.heads.get(head)) is None:
         return None
-    if word in names.reserved or allowed.terms < 1:
+    if word in names.reserved or allowed.terms < 1 or (star and not allowed.wildcard):
         return None
-    if star is None:
-        return Query(class_name, ((Term(word.decode("latin-1")),),))
-    if not allowed.wildcard:
-        return None
-    return Query(class_name, ((Term(word.decode("latin-1"), Match.PREFIX),),))
+    return class_name, word.decode("latin-1"), _PREFIX if star else _EXACT
 
 
 def text(query: Query) -> bytes:

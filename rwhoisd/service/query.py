@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.directory.names import Network, hierarchical_value
 from rwhoisd.image.reader import Image
-from rwhoisd.image.search import Hits, search
+from rwhoisd.image.search import Hits, find_word, search
 from rwhoisd.protocol.replies import Reply
-from rwhoisd.protocol.session import Peer
-from rwhoisd.query.parser import parse
+from rwhoisd.query.parser import parse, plain_words
 from rwhoisd.service.referrals import Referrals
 from rwhoisd.service.settings import ServiceSettings
 
@@ -31,25 +31,53 @@ class QueryAnswerer:
         self._skip_referrals = settings.skip_referrals
         self._eol = settings.dialect.eol.decode("ascii")
 
-    def find(self, image: Image, peer: Peer, line: bytes) -> Found:
+    def answer(self, image: Image, limit: int, line: bytes) -> Reply:
+        """The reply to ``line`` for a client who is nobody in particular. Raises as ``find``.
+
+        Nearly all lines are one word, perhaps behind a class, and what it finds is told by one
+        look into the index: these need no query as a value, and the place of the word in the
+        hierarchy is read once for search and referrals.
+        """
+        words = plain_words(line, image.scopes.names, self._allowed)
+        if words is not None:
+            class_name, text, match = words
+            place = hierarchical_value(text)
+            network = place if type(place) is Network else None
+            plan = image.scopes.plan(class_name, None)
+            records = find_word(image, plan, text, network, match, limit)
+            if records is not None:
+                exceeded = 0 < limit < len(records)
+                if exceeded:
+                    records = records[:limit]
+                texts: Sequence[str] = ()
+                if place is not None and not self._skip_referrals:
+                    texts = self._referrals.texts_for(image, place)
+                return self._written(image.public(records), len(records), exceeded, texts)
+        return self.reply(self.find(image, limit, line))
+
+    def find(self, image: Image, limit: int, line: bytes) -> Found:
         """Objects and referrals for ``line``. Raises: RwhoisError 350, 351, 320, 341."""
         query = parse(line, image.names, self._dialect, self._allowed)
-        hits = search(image, query, peer.limit)
+        hits = search(image, query, limit)
         texts = () if self._skip_referrals else self._referrals.texts(image, query)
         return Found(image.public(hits.records), hits, texts)
 
     def reply(self, found: Found) -> Reply:
+        """The reply that tells what was found."""
+        records, hits, texts = found
+        return self._written(records, len(hits.records), hits.exceeded, texts)
+
+    def _written(self, body: bytes, count: int, exceeded: bool, texts: Sequence[str]) -> Reply:
         """Records, then referrals, then the code (§8.7).
 
         A hidden object is found and shows nothing: a bare %ok (N6).
         """
-        body, (records, exceeded), texts = found
         if texts:
             eol = self._eol
             body += "".join([f"%referral {text}{eol}" for text in texts]).encode("latin-1")
         code = None
         if exceeded:
             code = ResponseCode.LIMIT_EXCEEDED  # replaces %ok (N14)
-        elif not (records or texts):
+        elif not (count or texts):
             code = ResponseCode.NO_OBJECTS_FOUND
-        return Reply(body, code, hits=len(records))
+        return Reply(body, code, hits=count)

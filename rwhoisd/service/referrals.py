@@ -1,11 +1,11 @@
 """Referrals of an answer: ``directory.routing`` with the image's links and the punt list."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from rwhoisd.directory.names import HierarchicalName
 from rwhoisd.directory.referral import punt_text, with_port
-from rwhoisd.directory.routing import AreaTree, refer, route
+from rwhoisd.directory.routing import AreaTree, refer_name, route
 from rwhoisd.image.reader import Image
 from rwhoisd.query.ast import Query
 
@@ -26,21 +26,25 @@ class Referrals:
         self._version: tuple[int, int] | None = None
         self._tree = AreaTree(())
 
-    def texts(self, image: Image, query: Query) -> Sequence[str]:
+    def texts(self, image: Image, query: Query) -> list[str]:
         """Texts of all ``%referral`` lines, each once, one character an octet."""
+        self._see(image)
+        values = ((term.value for term in branch) for branch in query.branches)
+        return self._written(route(values, self._tree, partial(_links, image), self._punts))
+
+    def texts_for(self, image: Image, name: HierarchicalName) -> list[str]:
+        """Those of a query of one term, whose value stands for ``name``."""
+        self._see(image)
+        texts = refer_name(name, self._tree, partial(_links, image), self._punts)
+        return self._written(dict.fromkeys(texts)) if texts else []
+
+    def _see(self, image: Image) -> None:
         if image.version != self._version:
             self._tree = AreaTree(area.name for area in image.areas)
             self._version = image.version
-        branches = query.branches
-        links = partial(_links, image)
-        if (
-            len(branches) == len(branches[0]) == 1  # most queries, and most lead nowhere
-            and not refer(branches[0][0].value, self._tree, links, self._punts)
-        ):
-            return ()
-        values = ((term.value for term in branch) for branch in branches)
-        texts = route(values, self._tree, links, self._punts)
-        return [with_port(text) for text in texts] if self._complete else texts
+
+    def _written(self, texts: Iterable[str]) -> list[str]:
+        return [with_port(text) for text in texts] if self._complete else list(texts)
 
 
 def octets(text: str, charset: str) -> str:

@@ -95,7 +95,7 @@ class Service:
         reply = self._cache.get(image.version, key)
         if reply is None:
             try:
-                reply = self._queries.reply(self._queries.find(image, peer, line))
+                reply = self._queries.answer(image, peer.limit, line)
             except RwhoisError as failure:
                 reply = error(failure)
             self._cache.put(image.version, key, reply)
@@ -104,7 +104,7 @@ class Service:
     def _personal_query(self, image: Image, peer: Peer, line: bytes) -> Answering:
         """The answer for a client that is somebody, or that has referrals followed."""
         try:
-            found = self._queries.find(image, peer, line)
+            found = self._queries.find(image, peer.limit, line)
         except RwhoisError as failure:
             return error(failure)
         if peer.credentials is not None:

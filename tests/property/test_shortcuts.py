@@ -1,8 +1,9 @@
 """What is skipped on the way of a query changes no answer: each shortcut against the long way."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 from unittest.mock import patch
 
 import pytest
@@ -10,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rwhoisd.directory import names
+from rwhoisd.directory.dialect import Compat
+from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import HierarchicalName, Network, hierarchical_value
 from rwhoisd.directory.routing import AreaTree, route
 from rwhoisd.image.reader import Image
+from rwhoisd.protocol.replies import Reply
 from rwhoisd.query.ast import Query, Term
+from rwhoisd.query.parser import Allowed
+from rwhoisd.service.query import QueryAnswerer
 from rwhoisd.service.referrals import Referrals
 from tests.unit import service_kit as kit
 
@@ -67,3 +73,51 @@ def test_referrals_are_those_of_the_route(
     query = Query(None, tuple(map(tuple, branches)))
     referrals = Referrals(punts, complete=False)
     assert list(referrals.texts(image, query)) == route(values, tree, links, punts)
+
+
+CLASSES = ["", "network ", "Contact ", "person  ", "referral ", "guardian ", "bogus "]
+WORDS = ["jane", "j", "hidden", "j@a.com", "ten", "10.0.0.0/8", "10.1.2.3", "10.0.0.0", "11.0.0.1"]
+MORE = [
+    "a.com",
+    "x.sub.a.com",
+    "sub.a.com",
+    "a",
+    "",
+    "1.a.com",
+    "x.de",
+    "and",
+    "contact",
+    "jos\xe9",
+]
+LINES = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(CLASSES),
+    st.sampled_from([*WORDS, *MORE]) | VALUES,
+    st.sampled_from(["", "", "*", "**", " ", "=a", " or ten"]),
+).map(lambda line: line.encode("latin-1"))
+
+
+@given(
+    line=LINES | st.binary(max_size=20),
+    compat=st.sampled_from(["arin", "rfc"]),
+    limit=st.integers(0, 3),
+    allowed=st.builds(Allowed, st.booleans(), st.booleans(), st.integers(0, 2)),
+    skip=st.booleans(),
+)
+def test_an_answer_is_what_was_found(
+    image: Image, line: bytes, compat: str, limit: int, allowed: Allowed, skip: bool
+) -> None:
+    """The short way from a line to its answer says what parsing, searching and routing say."""
+    chosen = kit.settings(cast("Compat", compat), punts=PUNTS, allowed=allowed, skip_referrals=skip)
+    answerer = QueryAnswerer(chosen)
+
+    def long_way() -> Reply:
+        return answerer.reply(answerer.find(image, limit, line))
+
+    def outcome(ask: Callable[[], Reply]) -> Reply | tuple[int, str]:
+        try:
+            return ask()
+        except RwhoisError as error:
+            return int(error.code), error.detail
+
+    assert outcome(lambda: answerer.answer(image, limit, line)) == outcome(long_way)
