@@ -1,8 +1,8 @@
 """Objects of an ARIN installation: file lists and data files (§11.9)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -123,6 +123,11 @@ class ObjectFiles:
                 yield obj, path, line
         for finding in unknown.rest():
             report(finding)
+
+    def without(self, names: Collection[str]) -> "ObjectFiles":
+        """The same but for the objects of some classes, named in lower case."""
+        kept = tuple(c for c in self.classes if c.class_def.name.lower() not in names)
+        return replace(self, classes=kept)
 
     def parts(self) -> Iterator[FilePart]:
         """All files in parts that can be read apart from each other, in order.

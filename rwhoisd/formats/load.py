@@ -1,7 +1,8 @@
 """Bring what files say into the store: one transaction per area, or a dry run of it."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.formats import arin, zone
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.plan import Changed, Conflict, Known, ObjectDiff, Plan, Planner, diff
+from rwhoisd.formats.seen import SeenArea, SeenClass, setting_of
 from rwhoisd.formats.supply import ArinSupply, ObjectSupply, Supply
 from rwhoisd.store import AreaChange, Store
 
@@ -91,10 +93,14 @@ class _AreaLoad:
         supply: Supply,
         source: str,
         options: Options,
+        last: SeenArea | None = None,
     ) -> None:
         self._store, self._area, self._source = store, area, source
-        self._supply, self._options = supply, options
+        self._supply, self._options, self._last_time = supply, options, last
+        self._marks = supply.marks()
         self._result = AreaResult(area.name.text)
+        self._change: AreaChange | None = None
+        self._wanted: Counter[str] = Counter()  # objects by class, lower case
 
     async def load(self) -> AreaResult:
         """Do it; a refusal is in the result, and nothing was changed then."""
@@ -112,10 +118,14 @@ class _AreaLoad:
             return done.result
         except (_Refused, RwhoisError) as error:
             reason = error.reason if isinstance(error, _Refused) else str(error)
-            return AreaResult(self._area.name.text, refused=reason, findings=self._result.findings)
+            self._result = AreaResult(
+                self._area.name.text, refused=reason, findings=self._result.findings
+            )
+            return self._result
 
     async def _run(self, change: AreaChange) -> AreaResult:
-        before = change.area
+        self._change, before = change, change.area
+        self._wanted.clear()
         area = self._placed(before)
         result = self._result = AreaResult(area.name.text, created=before is None)
         result.definition_changed = before is None or _definition(area) != _definition(before)
@@ -124,10 +134,15 @@ class _AreaLoad:
         planner = Planner(
             area.schema, self._source, prune=self._options.prune, force=self._options.force
         )
-        async for batch in change.batches():
+        skipped: Mapping[str, int] = {}
+        if self._last_time is not None and not self._options.force:
+            skipped = self._last_time.unchanged(change.last_serial, self._marks)
+        self._wanted.update(skipped)
+        planner.skip(sum(skipped.values()))
+        async for batch in change.batches(but_classes=skipped):
             for stored in batch:
                 planner.know(stored)
-        for obj in self._counted(result):
+        for obj in self._counted(self._supply.without(skipped), result):
             planner.want(obj)
         plan = planner.finish()
         if before is not None:
@@ -156,10 +171,20 @@ class _AreaLoad:
             area = replace(area, soa=replace(area.soa, serial_number=text))
         return area
 
-    def _counted(self, result: AreaResult) -> Iterable[Object]:
-        for count, obj in enumerate(self._supply.objects(result.findings), 1):
+    def seen(self) -> SeenArea | None:
+        """What is to be remembered after ``load``; None when something was left undone."""
+        change, result = self._change, self._result
+        if change is None or result.refused or result.conflicts or self._options.dry_run:
+            return None
+        serial = change.serial if change.changed else change.last_serial
+        classes = {name: SeenClass(mark, self._wanted[name]) for name, mark in self._marks.items()}
+        return SeenArea(serial.text, classes)
+
+    def _counted(self, supply: Supply, result: AreaResult) -> Iterable[Object]:
+        for count, obj in enumerate(supply.objects(result.findings), 1):
             if count % _STEP == 0:
                 self._options.progress(result.area, count)
+            self._wanted[obj.class_name.lower()] += 1
             yield obj
 
     async def _fill(
@@ -172,6 +197,7 @@ class _AreaLoad:
                 for batch in batches:
                     await change.add_batch(batch, unique=self._options.unique)
                     result.added += len(batch.objects)
+                    self._wanted[batch.class_name.lower()] += len(batch.objects)
                 self._options.progress(result.area, result.added)
         return result
 
@@ -288,12 +314,23 @@ async def import_installation(
     options = replace(options or Options(), prune=True, keep_order=False, unique=False)
     result = ImportResult([], list(installation.findings))
     for data in installation.areas:
-        load = _AreaLoad(store, data.area, ArinSupply(data.objects), arin.SOURCE, options)
-        result.areas.append(await load.load())
+        result.areas.append(await _import_area(store, data, options))
     await _remove_areas(store, installation, options, result)
     if not options.dry_run:
         names = json.dumps([data.area.name.text for data in installation.areas])
         await store.set_setting(ARIN_AREAS, names)
+    return result
+
+
+async def _import_area(store: Store, data: arin.AreaData, options: Options) -> AreaResult:
+    name = setting_of(data.area.name)
+    text = (await store.settings()).get(name)
+    last = SeenArea.from_text(text) if text else None
+    load = _AreaLoad(store, data.area, ArinSupply(data.objects), arin.SOURCE, options, last)
+    result = await load.load()
+    seen = load.seen()
+    if seen is not None and seen != last:
+        await store.set_setting(name, seen.to_text())
     return result
 
 

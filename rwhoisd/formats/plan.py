@@ -111,7 +111,7 @@ class Plan:
 
 def content_digest(obj: Object) -> bytes:
     """A digest of the lines of an object: equal lines, equal digest."""
-    text = "\n".join(f"{name}:{value}" for name, value in obj.lines)
+    text = "\n".join([f"{name}:{value}" for name, value in obj.lines])
     return blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -150,27 +150,35 @@ class Planner:
         self._plan.own += known.source == self._source
         self._known.setdefault(identity(stored.object, self._schema), deque()).append(known)
 
+    def skip(self, count: int) -> None:
+        """Take in objects of its own that are known to be as they are wanted."""
+        self._plan.own += count
+        self._plan.unchanged += count
+
     def want(self, obj: Object) -> None:
         """Take in an object of the files; the order of calls is the order of places."""
-        obj = replace(obj, source=self._source)
+        if obj.source != self._source:
+            obj = replace(obj, source=self._source)
         place = self._places.get(obj.class_name, 0)
         self._places[obj.class_name] = place + 1
-        known = self._match(obj)
+        digest = content_digest(obj)
+        known = self._match(obj, digest)
         if known is None:
             self._plan.added.append(Added(obj, place))
-        elif known.digest == content_digest(obj):
+        elif known.digest == digest:
             self._same(known, obj, place)
         elif known.source != self._source and not self._force:
             self._plan.conflicts.append(Conflict(obj, known, known.source))
         else:
             self._plan.changed.append(Changed(known, obj, place))
 
-    def _match(self, obj: Object) -> Known | None:
+    def _match(self, obj: Object, digest: bytes) -> Known | None:
         """The stored object that is the same one: equal lines first, then one of ours."""
         found = self._known.get(identity(obj, self._schema))
         if not found:
             return None
-        digest = content_digest(obj)
+        if len(found) == 1:
+            return found.pop()
         best = min(found, key=lambda k: (k.digest != digest, k.source != self._source))
         found.remove(best)
         return best

@@ -10,7 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +22,7 @@ from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.objects import Object
 from rwhoisd.formats.arin_data import FilePart, ObjectFiles, PartReader, UnknownNames
 from rwhoisd.formats.findings import Finding, FormatError, failed
+from rwhoisd.formats.seen import class_marks
 from rwhoisd.store import Batch, Preparer
 
 _TOGETHER: Final = 5000  # objects in a batch
@@ -32,6 +33,13 @@ _LENGTH: Final = 8  # octets of the number in front of a message
 
 class Supply(Protocol):
     """The objects that a load wants; each call gives all of them again."""
+
+    def marks(self) -> Mapping[str, str]:
+        """Class, lower case → what changes when its objects may; none where that costs more
+        than to look at the objects. Raises: FormatError."""
+
+    def without(self, names: Collection[str]) -> "Supply":
+        """The same but for the objects of some classes, named in lower case."""
 
     def objects(self, findings: list[Finding]) -> Iterable[Object]:
         """The objects in order; what is odd about them goes to ``findings``."""
@@ -47,6 +55,14 @@ class ObjectSupply:
     """Objects that are in memory anyway."""
 
     given: Sequence[Object]
+
+    def marks(self) -> Mapping[str, str]:
+        """See Supply."""
+        return {}
+
+    def without(self, names: Collection[str]) -> "ObjectSupply":
+        """See Supply."""
+        return ObjectSupply([obj for obj in self.given if obj.class_name.lower() not in names])
 
     def objects(self, findings: list[Finding]) -> Iterable[Object]:  # noqa: ARG002 - none are odd
         """See Supply."""
@@ -86,6 +102,14 @@ class ArinSupply:
     """The objects of an area of an ARIN installation."""
 
     files: ObjectFiles
+
+    def marks(self) -> Mapping[str, str]:
+        """See Supply."""
+        return class_marks(self.files)
+
+    def without(self, names: Collection[str]) -> "ArinSupply":
+        """See Supply."""
+        return ArinSupply(self.files.without(names))
 
     def objects(self, findings: list[Finding]) -> Iterable[Object]:
         """See Supply."""

@@ -1,6 +1,6 @@
 """The unit of work: one change of one authority area, all of it or nothing (STYLE §3.8)."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -109,7 +109,7 @@ class AreaChange:
         self._next_row = 0
         self._preparer: Preparer | None = None
         self._ordinal = 0
-        self._serial = NEVER
+        self._serial = self._last = NEVER
         self._explicit_serial: str | None = None
         self._area_journalled = False
         self._rederive = False
@@ -130,6 +130,7 @@ class AreaChange:
         row = (await self._connection.execute(query)).mappings().one_or_none()
         if row is not None:
             self._area_id, self._next_row = row["area_id"], row["next_row"]
+            self._last = row["serial"]
             (self._area,) = await definitions.read_areas(self._connection, [key])
             self._preparer = Preparer(self._area)
             last = max(row["serial"], _serial_time(self._area.soa))
@@ -156,6 +157,11 @@ class AreaChange:
         return self._serial
 
     @property
+    def last_serial(self) -> TimeStamp:
+        """Serial of the change of the area before this one; all zero for a new area."""
+        return self._last
+
+    @property
     def changed(self) -> bool:
         """Whether something was journalled; final after leaving without an exception."""
         return self._ordinal > 0
@@ -166,12 +172,20 @@ class AreaChange:
         """All objects of the area by class and position, of one ``source`` when it is given."""
         return [stored async for batch in self.batches(source) for stored in batch]
 
-    async def batches(self, source: str | None = None) -> AsyncIterator[list[StoredObject]]:
-        """The same in batches, for areas that are better not held in memory."""
+    async def batches(
+        self, source: str | None = None, *, but_classes: Collection[str] = ()
+    ) -> AsyncIterator[list[StoredObject]]:
+        """The same in batches, for areas that are better not held in memory.
+
+        ``but_classes`` are left out: names in lower case.
+        """
         await self.flush()
-        if self._area is not None:
-            async for batch in object_batches(self._connection, self._area_id, self._area, source):
-                yield batch
+        if self._area is None:
+            return
+        wanted = [c for c in self._area.schema.classes if c.name.lower() not in but_classes]
+        area = replace(self._area, schema=replace(self._area.schema, classes=tuple(wanted)))
+        async for batch in object_batches(self._connection, self._area_id, area, source):
+            yield batch
 
     async def find(self, object_id: str) -> list[StoredObject]:
         """Objects of the area with this ID, in any case; data of others has some twice."""

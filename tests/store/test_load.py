@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rwhoisd.directory.objects import Object
 from rwhoisd.formats import arin, zone
+from rwhoisd.formats.arin_objects import ClassReader, Found
 from rwhoisd.formats.findings import FormatError
 from rwhoisd.formats.load import (
     AreaResult,
@@ -103,6 +105,43 @@ def test_changed_files_replace_what_came_from_them(url: str, tmp_path: Path) -> 
         names = [obj.get("Name") for obj in await stored(store)]
         assert names == ["three", "zwei"]  # the order of the files
 
+    with_store(url, work)
+
+
+TWO_CLASSES: dict[str, str | None] = {
+    "a/schema": SCHEMA + "---\nname: other\nattributedef: a/thing.tmpl\ndbdir: a/data/other\n",
+    "a/data/other/other.txt": "ID:9.a.com\nName:nine\n",
+}
+
+
+def test_classes_with_the_same_files_are_not_read_again(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    read = ClassReader.read
+
+    def noted(self: ClassReader, path: Path, *rest: Any) -> Found:
+        reads.append(path.stem)
+        return read(self, path, *rest)
+
+    async def again(store: Store, files: dict[str, str | None]) -> tuple[int, int, int, int]:
+        reads.clear()
+        (area,) = (await imported(store, lay(tmp_path, TWO_CLASSES | files))).areas
+        return counts(area)
+
+    async def work(store: Store) -> None:
+        await again(store, {})
+        assert await again(store, {}) == (0, 0, 0, 3)
+        assert reads == []
+        assert await again(store, {DATA: "ID:1.a.com\nName:uno\n"}) == (0, 1, 1, 1)
+        assert reads == ["thing"]
+        await register(store, "9.a.com", ("ID", "9.a.com"), ("Name", "neuf"))
+        assert await again(store, {DATA: "ID:1.a.com\nName:uno\n"}) == (0, 0, 0, 1)
+        assert reads == ["thing", "other"]  # somebody else was there: a conflict to be told
+        (area,) = (await imported(store, lay(tmp_path, TWO_CLASSES))).areas
+        assert [c.source for c in area.conflicts] == ["registration"]
+
+    monkeypatch.setattr(ClassReader, "read", noted)
     with_store(url, work)
 
 
