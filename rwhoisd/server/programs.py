@@ -47,10 +47,10 @@ class LocalPrograms:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                cwd=self._folder,
+                cwd=None if row.user else self._folder,
                 env=_ENVIRONMENT,
                 start_new_session=True,
-                preexec_fn=_become(row.user),
+                preexec_fn=_become(row.user, self._folder),
             )
         except (OSError, KeyError) as error:
             return ProgramResult(b"", f"{path} cannot be run: {error}")
@@ -90,15 +90,17 @@ async def _result(process: asyncio.subprocess.Process, row: ProgramConfig) -> Pr
     return ProgramResult(bytes(output[: row.output_octets]), failure)
 
 
-def _become(user: str) -> Callable[[], None] | None:
+def _become(user: str, folder: Path) -> Callable[[], None] | None:
     """What the child does to become ``user``; nothing when none is named. Raises: KeyError."""
     if not user:
         return None
     entry = pwd.getpwnam(user)
-    return partial(_drop, entry.pw_name, entry.pw_uid, entry.pw_gid)
+    return partial(_drop, entry.pw_name, entry.pw_uid, entry.pw_gid, folder)
 
 
-def _drop(name: str, user: int, group: int) -> None:
+def _drop(name: str, user: int, group: int, folder: Path) -> None:
+    # First the folder: it may be one that only we may enter, such as the state folder.
+    os.chdir(folder)
     os.initgroups(name, group)
     os.setgid(group)
     os.setuid(user)

@@ -162,6 +162,8 @@ class Worker:
             data = self._control.recv(1 << 20)
         except BlockingIOError:
             return
+        except ConnectionError:
+            data = b""  # it was killed, with news of ours that it had not read
         if not data:
             asyncio.get_running_loop().remove_reader(self._control)
             self._stop.set()

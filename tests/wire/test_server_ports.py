@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from rwhoisd.config import ProgramConfig
 from rwhoisd.directory.access import EVERYONE, AccessRules
@@ -56,6 +57,17 @@ def _wait_gone(pid: int) -> None:
         if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
             raise ProcessLookupError
         time.sleep(0.02)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_program_of_another_user_in_a_folder_that_is_closed_to_it(tmp_path: Path) -> None:
+    closed = tmp_path / "state"
+    closed.mkdir(mode=0o700)
+    row = ProgramConfig(name="test", command=("/usr/bin/id", "-un"), user="nobody")
+    programs = LocalPrograms([row], closed)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the workers have it
+        result = runner.run(programs.run(x_directive("test", "any"), ()))
+    assert result == ProgramResult(b"nobody\n", "")
 
 
 def test_program_that_says_too_much(tmp_path: Path) -> None:
