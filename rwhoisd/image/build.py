@@ -178,6 +178,7 @@ class _Build:
             self._links.setdefault(keys.link_key(area, place), []).append(link)
             note_link(self._head, area, place)
         self._head.objects += 1
+        self._head.refused += not obj.indexed
 
     def _write_rows(self) -> None:
         packed = chain.from_iterable(self._rows.sorted_lists())

@@ -225,6 +225,7 @@ class _Update:
         txn.delete(number, db=self._env.full)
         txn.delete(number, db=self._env.raw)
         self._head.objects -= 1
+        self._head.refused -= not obj.indexed
 
     def _add(
         self, txn: lmdb.Transaction, records: RecordWriter, area: int, stored: StoredObject
@@ -249,6 +250,7 @@ class _Update:
             self._head.entries += 1
         self._add_links(txn, pair, obj, keys.LISTED.pack(0, obj.order, row, record))
         self._head.objects += 1
+        self._head.refused += not obj.indexed
 
     def _add_links(self, txn: lmdb.Transaction, pair: Pair, obj: Object, link: bytes) -> None:
         for place in self._renderers[pair].links(obj):

@@ -41,6 +41,7 @@ class Head:
     records: int = 0
     octets: int = 0
     objects: int = 0
+    refused: int = 0  # of the objects, those that no query finds
     entries: int = 0
     reversed: bool = False
     sources: list[str] = field(default_factory=list)

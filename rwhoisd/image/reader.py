@@ -141,7 +141,8 @@ class Image:
         self.scopes = scopes
         self.version = (generation.number, head.counter)
         self.eol = head.eol.encode("ascii")
-        self.object_count = head.objects
+        self.object_count = head.objects  # all that are stored
+        self.findable_count = head.objects - head.refused
         self.created = head.created
         self.env: Environment = generation.env
         self.txn = txn
@@ -151,7 +152,8 @@ class Image:
         self.public = generation.files.joined
         self.lengths = {f: sorted(n, reverse=True) for f, n in head.lengths.items()}
         self._length_ends = {
-            f: [(n, bytes((n,))) for n in found] for f, found in self.lengths.items()
+            f: [(n, keys.FAMILIES[f][2] - n, bytes((n,))) for n in found]
+            for f, found in self.lengths.items()
         }
         self._renderers = Renderers(scopes.pairs, self.eol)
 
@@ -311,6 +313,10 @@ class Image:
             return ()
         return keys.entries(value) if value else None
 
+    def has(self, key: bytes) -> bool:
+        """Whether a key that is not cut has a posting."""
+        return self._get(key, None, self._terms) is not None
+
     def hits(self, key: bytes, first: int = 0, end: int = 1 << 32) -> Iterator[Hit]:
         """Entries of a key with scopes in ``[first, end)``, in answer order."""
         stored = keys.stored_key(key)
@@ -402,11 +408,10 @@ class Image:
         """Entries of the network, then of each around it; None when a posting is long."""
         get, terms = self._get, self._terms
         start, length = network.start, network.length
-        family, octets, bits = keys.FAMILIES[network.family]
+        family, octets, _ = keys.FAMILIES[network.family]
         found = []
-        for shorter, end in self._length_ends[network.family]:
+        for shorter, spare, end in self._length_ends[network.family]:
             if shorter <= length:
-                spare = bits - shorter
                 key = family + (start >> spare << spare).to_bytes(octets) + end
                 value = get(key, None, terms)
                 if value:

@@ -61,6 +61,7 @@ class _Verification:
         self._links: dict[bytes, list[bytes]] = {}
         self._progress = progress or (lambda _: None)
         self._objects = 0
+        self._findable = 0
 
     async def run(self) -> None:
         """Everything, the cheap things first."""
@@ -132,6 +133,7 @@ class _Verification:
             raise _DifferenceError(f"{words}: its record has other flags")
         self._expect(pair, stored, record)
         self._objects += 1
+        self._findable += obj.indexed
 
     def _expect(self, pair: Pair, stored: StoredObject, record: int) -> None:
         """Note what the indexes have to have of an object."""
@@ -153,6 +155,11 @@ class _Verification:
             raise _DifferenceError(
                 f"{self._objects} objects, but the image counts {image.object_count} with"
                 f" {kept} rows"
+            )
+        if self._findable != image.findable_count:
+            raise _DifferenceError(
+                f"queries can find {self._findable} objects, but the image counts"
+                f" {image.findable_count}"
             )
 
     def _check_index(self) -> None:

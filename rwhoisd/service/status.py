@@ -17,7 +17,7 @@ def status(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
         "limit": peer.limit,
         "holdconnect": on_off(peer.holdconnect),
         "forward": on_off(peer.forward),
-        "objects": image.object_count,
+        "objects": image.findable_count,  # ARIN's counts what its indexer took
         "display": shown_format(context.dialect, peer),
         "contact": _contact(context),
     }

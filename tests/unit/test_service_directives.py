@@ -1,5 +1,6 @@
 """The directives that are answered at once."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,15 @@ from rwhoisd.directory.dialect import Compat
 from rwhoisd.protocol.directives import NAMES, x_directive
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
-from tests.unit.service_kit import AREAS, FakeConnector, FakePrograms, Talk, open_reader, settings
+from tests.unit.service_kit import (
+    AREAS,
+    OBJECTS,
+    FakeConnector,
+    FakePrograms,
+    Talk,
+    open_reader,
+    settings,
+)
 
 SYNTAX = "%error 338 Invalid Directive Syntax"
 STATUS = [
@@ -116,6 +125,13 @@ def test_status_follows_the_session(tmp_path: Path) -> None:
 )
 def test_status_without_a_contact(tmp_path: Path, compat: Compat, contact: str) -> None:
     assert f"%status contact:{contact}" in talk(tmp_path, compat, contact="").say("-status")
+
+
+def test_status_counts_what_queries_can_find(tmp_path: Path) -> None:
+    refused = replace(OBJECTS[0], indexed=False)
+    reader = open_reader(tmp_path, objects=(refused, *OBJECTS[1:]))
+    one = Talk(Service(reader, settings("arin")))
+    assert "%status objects:9" in one.say("-status")
 
 
 def test_no_ceiling_means_any_limit_and_none(tmp_path: Path) -> None:
