@@ -50,6 +50,7 @@ bench: $(VENV)/.ready ## ratios beside a bare echo server; ARIN=DIR adds ARIN's 
 
 docs: $(VENV)/.ready ## regenerate what is generated
 	$(BIN)/python -m conformance.docs
+	$(BIN)/python -m rwhoisd.config_page docs/operators/configuration.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis state
