@@ -31,6 +31,8 @@ from pydantic_settings.exceptions import SettingsError
 
 from rwhoisd.directory.access import AccessRules, prefixes_from_text
 from rwhoisd.directory.dialect import Compat
+from rwhoisd.directory.errors import RwhoisError
+from rwhoisd.directory.names import AreaName
 from rwhoisd.formats.arin_config import ArinSettings, XDirective
 from rwhoisd.protocol.directives import NAMES
 from rwhoisd.protocol.requests import split_arguments
@@ -386,6 +388,16 @@ class Config(BaseSettings):
             rows[name.lower()] = {"enabled": row} if isinstance(row, bool | str) else row
         return rows
 
+    @field_validator("transfer")
+    @classmethod
+    def _areas(cls, value: dict[str, AccessConfig]) -> dict[str, AccessConfig]:
+        for name in value:
+            try:
+                AreaName.from_text(name)
+            except RwhoisError:
+                raise ValueError(f"{name!r} is no authority area") from None
+        return value
+
     @field_validator("limits")
     @classmethod
     def _whois_clients_do_not_wait(cls, limits: LimitsConfig, info: ValidationInfo) -> LimitsConfig:
@@ -523,7 +535,8 @@ def build(data: Mapping[str, Any], place: str = "configuration", text: str = "")
     try:
         config = Config(**data)
     except ValidationError as error:
-        findings += [_finding(row, place, text) for row in error.errors(include_url=False)]
+        rows = _own_mistakes(error.errors(include_url=False))
+        findings += [_finding(row, place, text) for row in rows]
     except SettingsError as error:
         findings.append(f"environment: {error}; lists and tables are written as JSON")
     if findings:
@@ -558,6 +571,19 @@ def _section_of(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     return model, mark
 
 
+def _own_mistakes(rows: Sequence[Any]) -> Iterator[Any]:
+    """Without those that only follow: a list is short because a row of it is wrong."""
+    for row in rows:
+        place = row["loc"]
+        inner = any(len(r["loc"]) > len(place) and r["loc"][: len(place)] == place for r in rows)
+        if not inner:
+            yield row
+
+
+# What TOML calls the types that pydantic names in Python's words.
+_WORDS: Final = {"tuple_type": "a list is needed", "model_type": "a table is needed"}
+
+
 def _finding(row: Any, place: str, text: str) -> str:
     """One mistake as ``place: option: what is wrong``."""
     location: tuple[str | int, ...] = row["loc"]
@@ -568,7 +594,7 @@ def _finding(row: Any, place: str, text: str) -> str:
     dotted = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".")
     if row["type"] == "extra_forbidden":
         return f"{where}: {_unknown('option', dotted, _siblings(location))}"
-    message = row["msg"].removeprefix("Value error, ")
+    message = _WORDS.get(row["type"], row["msg"].removeprefix("Value error, "))
     given = "" if row["type"] in ("missing", "value_error") else f", not {row['input']!r}"
     return f"{where}: {dotted}: {message}{given}" if dotted else f"{where}: {message}"
 

@@ -82,6 +82,22 @@ def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
             id="mode",
         ),
         pytest.param(
+            "zones = 'x'", "/rwhoisd.toml:1: zones: a list is needed, not 'x'", id="no list"
+        ),
+        pytest.param(
+            "limits = 5", "/rwhoisd.toml:1: limits: a table is needed, not 5", id="no table"
+        ),
+        pytest.param(
+            "listen = [{allow = ['x']}]",
+            "/rwhoisd.toml:1: listen[0].allow[0]: 'x' is no address, prefix or 'all'",
+            id="the only row of a list",
+        ),
+        pytest.param(
+            "[transfer.'a b']\nallow = ['::1']",
+            "/rwhoisd.toml:1: transfer: 'a b' is no authority area",
+            id="no area",
+        ),
+        pytest.param(
             "[[programs.run]]\nname = 'date'",
             "/rwhoisd.toml:1: programs.run[0].command: Field required",
             id="missing option",
