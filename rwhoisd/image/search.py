@@ -7,6 +7,7 @@ the bound the query is too complex (351).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
@@ -26,7 +27,7 @@ _REVERSED: Final = 2_000  # reversed keys read before the look goes through the 
 _DIGITS: Final = frozenset("0123456789")
 _EXACT: Final = Match.EXACT
 _PREFIX: Final = Match.PREFIX
-_entry: Final = keys.ENTRY.unpack
+_FEW: Final = 4  # keys read before it is known whether a range has many
 _KIND: Final = {IndexType.EXACT: keys.EXACT, IndexType.SOUNDEX: keys.PHONETIC}
 
 
@@ -102,7 +103,7 @@ def _equal(image: Image, plan: Plan, text: str) -> tuple[int, ...] | None:
 
 def _walk(image: Image, plan: Plan, network: Network, text: str) -> tuple[int, ...] | None:
     """One get for each network length in use."""
-    if plan.text and image.posting(keys.EXACT + text.encode("latin-1")) != ():
+    if plan.text and image.has(keys.EXACT + text.encode("latin-1")):
         return None
     flat = image.postings_around(network)
     if flat is None or not _one_class(image, plan, flat[::2]):
@@ -114,30 +115,25 @@ def _beginning(image: Image, plan: Plan, text: str, limit: int) -> tuple[int, ..
     """One range of keys, when it ends before the limit or there is one class only."""
     low = keys.EXACT + text.encode("latin-1")
     most = limit + 1 if limit else _GATHERED
-    scopes, records = [], []
     with image.txn.cursor(image.env.terms) as cursor:
-        pairs: Any = cursor.iternext() if cursor.set_range(low) else ()
-        for key, value in pairs:
-            if not key.startswith(low):
-                break
-            if len(value) != keys.ENTRY.size or len(key) > keys.CUT:
-                return None
-            scope, record = _entry(value)
-            scopes.append(scope)
-            records.append(record)
-            if len(records) > most:
-                if limit and len(plan.looks) == 1 and _one_class(image, plan, scopes):
-                    break
-                return None
-    if not _one_class(image, plan, scopes):
+        found: Any = cursor.iternext() if cursor.set_range(low) else iter(())
+        pairs = list(islice(found, _FEW))
+        if len(pairs) == _FEW and pairs[-1][0].startswith(low):
+            pairs += islice(found, max(most + 1 - _FEW, 0))
+    while pairs and not pairs[-1][0].startswith(low):
+        pairs.pop()
+    values, cut = [value for _, value in pairs], keys.CUT
+    flat = keys.entries(b"".join(values))
+    if len(flat) != 2 * len(values) or b"" in values or [k for k, _ in pairs if len(k) > cut]:
+        return None  # not one entry each, or keys that may be out of order
+    if len(pairs) > most and not (limit and len(plan.looks) == 1):
         return None
-    return tuple(dict.fromkeys(records)) if len(records) <= most else _distinct(records, most)
-
-
-def _distinct(records: Sequence[int], count: int) -> tuple[int, ...] | None:
-    """The records, when enough of them are distinct."""
-    distinct = tuple(dict.fromkeys(records))
-    return distinct if len(distinct) >= count else None
+    if not _one_class(image, plan, flat[::2]):
+        return None
+    records = flat[1::2]
+    if len(set(records)) < len(records):
+        records = tuple(dict.fromkeys(records))
+    return records if len(pairs) <= most or len(records) >= most else None
 
 
 def _one_class(image: Image, plan: Plan, scopes: Sequence[int]) -> bool:

@@ -80,4 +80,4 @@ class QueryAnswerer:
             code = ResponseCode.LIMIT_EXCEEDED  # replaces %ok (N14)
         elif not (count or texts):
             code = ResponseCode.NO_OBJECTS_FOUND
-        return Reply(body, code, hits=count)
+        return Reply(body, code, "", False, False, None, count)  # by place: as cheap as can be
