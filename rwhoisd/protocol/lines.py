@@ -71,6 +71,8 @@ class LineBuffer:
         Raises: LineRefusedError, once for each line that is too long or holds a NUL.
         """
         data, start = self._data, self._position
+        if start == len(data):
+            return None
         end = data.find(LF, start, start + self._window)
         if end < 0 or self._skipping:
             return self._without_line_end()

@@ -43,6 +43,11 @@ class Counter(IntEnum):
     SLOW = 7  # did not take an answer in time
 
 
+# Counted for every connection: a plain number in a global costs less than a member of an enum.
+_CONNECTIONS: Final = int(Counter.CONNECTIONS)
+_ACCEPTED: Final = int(Counter.ACCEPTED)
+
+
 @dataclass(frozen=True)
 class LimitSettings:
     """The limits; 0 is none. ``exempt`` lists clients the limits per net do not hold for."""
@@ -128,6 +133,7 @@ class WorkerLimits:
     def configure(self, settings: LimitSettings) -> None:
         """Apply other limits from now on; what is held stays held."""
         self._settings = settings
+        self._per_net = settings.per_net
         self._shift = {
             4: ADDRESS_BITS[4] - settings.net_v4_bits,
             6: ADDRESS_BITS[6] - settings.net_v6_bits,
@@ -146,19 +152,19 @@ class WorkerLimits:
         settings = self._settings
         if settings.connections and self._table.connections() >= settings.connections:
             return None
-        row = self._row(address)
+        row = self._row(address) if self._per_net else EXEMPT
         if row != EXEMPT:
             most = settings.connections_per_net or _MAX_CONNECTIONS
             if self._table.held_by_net(row) >= most:
                 return None
             self._held[row] += 1
-        self._counters[Counter.CONNECTIONS] += 1
-        self._counters[Counter.ACCEPTED] += 1
+        self._counters[_CONNECTIONS] += 1
+        self._counters[_ACCEPTED] += 1
         return row
 
     def leave(self, row: int) -> None:
         """The connection that ``admit`` gave ``row`` for is over."""
-        self._counters[Counter.CONNECTIONS] -= 1
+        self._counters[_CONNECTIONS] -= 1
         if row != EXEMPT:
             self._held[row] -= 1
 
@@ -174,7 +180,7 @@ class WorkerLimits:
         return True
 
     def _row(self, address: Address | None) -> int:
-        if address is None or not self._settings.per_net:
+        if address is None:
             return EXEMPT
         exempt = self._settings.exempt
         if exempt and exempt.allows(address):
