@@ -318,11 +318,11 @@ class AreaChange:
         """
         plan = self._preparing().plans[batch.class_name]
         await self.flush()
+        position = await self._place(plan.key, None)  # the first one starts the filter of keys
         doubles = await self._doubles([(plan.key, digest) for digest in batch.key_digests()])
         if unique and doubles:
             object_id = batch.objects[doubles[0]][2][0]
             raise _not_unique({"class_name": batch.class_name, "object_id": object_id})
-        position = await self._place(plan.key, None)
         first = self._area_id << ROW_BITS | self._next_row
         rows = batch.rows(self._area_id, first, position, copies=doubles)
         self._next_row += len(batch.objects)

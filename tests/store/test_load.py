@@ -80,6 +80,17 @@ def test_an_installation_is_stored_as_it_is(url: str, tmp_path: Path) -> None:
     with_store(url, work)
 
 
+def test_a_key_may_stand_in_several_files_of_a_class(url: str, tmp_path: Path) -> None:
+    files = {f"a/data/thing/{name}.txt": "Name:x\n" for name in ("one", "two", "zoo")}
+    conf = lay(tmp_path, {DATA: None, **files})
+
+    async def work(store: Store) -> None:
+        result = await imported(store, conf)
+        assert counts(result.areas[0]) == (3, 0, 0, 0)
+
+    with_store(url, work)
+
+
 def test_the_same_again_changes_nothing(url: str, tmp_path: Path) -> None:
     conf = lay(tmp_path)
 
