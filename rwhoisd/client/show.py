@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import singledispatch
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from rwhoisd.client.resolve import Event, Notice, Visit
 from rwhoisd.protocol.answers import Record, ValueLine
@@ -91,14 +90,20 @@ def _problem(visit: Visit) -> str:
     return "" if answer.code in _NO_FAULT else f"{answer.code} {answer.text}".rstrip()
 
 
-@singledispatch
 def trace_line(event: Event) -> str:
     """One event for ``--trace``."""
-    raise NotImplementedError(type(event))
+    match event:
+        case Visit():
+            return _visit_line(event)
+        case DeadEnd():
+            return clean(f"  {event.url or 'first server'}: {event.why.text}")
+        case Notice():
+            taken = "taken" if event.accepted else "not taken"
+            return clean(f"  told {event.to}: {event.line} ({taken})")
+    assert_never(event)
 
 
-@trace_line.register
-def _(event: Visit) -> str:
+def _visit_line(event: Visit) -> str:
     call = event.call
     indent = "  " * len(call.path)
     via = f" (for {call.area or 'an unnamed area'}, named by {call.referrer})" if call.path else ""
@@ -108,16 +113,6 @@ def _(event: Visit) -> str:
     end = {0: "ok", None: "broke off"}.get(answer.code) or f"{answer.code} {answer.text}"
     counts = f"{len(answer.records)} records, {len(answer.referrals)} referrals"
     return clean(f"{indent}{call.server}{via}: {counts}, {end}")
-
-
-@trace_line.register
-def _(event: DeadEnd) -> str:
-    return clean(f"  {event.url or 'first server'}: {event.why.text}")
-
-
-@trace_line.register
-def _(event: Notice) -> str:
-    return clean(f"  told {event.to}: {event.line} ({'taken' if event.accepted else 'not taken'})")
 
 
 def as_json(query: str, events: Sequence[Event], *, is_found: bool) -> dict[str, Any]:
@@ -151,13 +146,21 @@ def _attribute(line: ValueLine) -> dict[str, str]:
     return {"name": line.attribute, "type": line.type, "value": line.value}
 
 
-@singledispatch
 def _trace_entry(event: Event) -> dict[str, Any]:
-    raise NotImplementedError(type(event))
+    match event:
+        case Visit():
+            return _visit_entry(event)
+        case DeadEnd():
+            referrer = str(event.referrer) if event.referrer else None
+            why = {"why": event.why.name.lower(), "text": event.why.text}
+            return {"event": "dropped", "url": event.url, "referrer": referrer} | why
+        case Notice():
+            told = {"event": "notified", "server": str(event.to), "line": event.line}
+            return told | {"accepted": event.accepted}
+    assert_never(event)
 
 
-@_trace_entry.register
-def _(event: Visit) -> dict[str, Any]:
+def _visit_entry(event: Visit) -> dict[str, Any]:
     call = event.call
     entry: dict[str, Any] = {
         "event": "asked",
@@ -178,17 +181,3 @@ def _(event: Visit) -> dict[str, Any]:
             "capabilities": f"{event.conversation.banner.capabilities:06x}",
         }
     return entry
-
-
-@_trace_entry.register
-def _(event: DeadEnd) -> dict[str, Any]:
-    referrer = str(event.referrer) if event.referrer else None
-    why = {"why": event.why.name.lower(), "text": event.why.text}
-    return {"event": "dropped", "url": event.url, "referrer": referrer} | why
-
-
-@_trace_entry.register
-def _(event: Notice) -> dict[str, Any]:
-    return {"event": "notified", "server": str(event.to), "line": event.line} | {
-        "accepted": event.accepted
-    }
