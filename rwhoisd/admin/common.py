@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rwhoisd import config as configuration
 from rwhoisd.config import Config, ConfigError
+from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.image.catch_up import follow
@@ -175,6 +176,16 @@ def misuse(message: str) -> NoReturn:
     """Leave over options that do not fit together."""
     complain(message)
     raise typer.Exit(MISUSED)
+
+
+def chosen(areas: Sequence[AuthorityArea], names: Sequence[str]) -> list[AuthorityArea]:
+    """The areas named, all when none is. Raises: Failure, for a name that no area has."""
+    by_name = {area.name.key: area for area in areas}
+    unknown = [name for name in names if name.lower() not in by_name]
+    if unknown:
+        known = ", ".join(area.name.text for area in areas) or "no areas at all"
+        raise Failure(f"{unknown[0]}: no such area; there are {known}")
+    return [by_name[name.lower()] for name in names] or list(areas)
 
 
 def complain(message: str) -> None:

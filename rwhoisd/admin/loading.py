@@ -343,12 +343,14 @@ def export(
 
     async def work() -> int:
         target = common.target(config, state, store, None)
-        wanted = {name.lower() for name in area or ()}
+        taken = arin.read_installation(settings).settings if settings else None
+        writer = (
+            zone.ZoneWriter(folder)
+            if format is Foreign.ZONE
+            else arin.InstallationWriter(folder, taken)
+        )
         async with target.open() as opened:
-            if format is Foreign.ZONE:
-                findings = await _export_zones(opened, folder, wanted)
-            else:
-                findings = await _export_arin(opened, folder, wanted, settings)
+            findings = await _export(opened, writer, area or [])
         common.tell_findings(findings)
         typer.echo(f"wrote {folder}")
         return REFUSED if any(f.severity == "error" for f in findings) else DONE
@@ -356,28 +358,14 @@ def export(
     common.run(work)
 
 
-async def _export_arin(
-    store: Store, folder: Path, wanted: set[str], settings: Path | None
+async def _export(
+    store: Store, writer: arin.InstallationWriter | zone.ZoneWriter, names: Sequence[str]
 ) -> list[Finding]:
-    taken = arin.read_installation(settings).settings if settings else None
-    with arin.InstallationWriter(folder, taken) as writer:
-        async with store.snapshot() as source:
-            for area in await source.areas():
-                if wanted and area.name.key not in wanted:
-                    continue
-                writer.begin(area)
-                async for batch in source.objects(area.name.text):
-                    for stored in batch:
-                        writer.add(stored.object)
-    return writer.findings
-
-
-async def _export_zones(store: Store, folder: Path, wanted: set[str]) -> list[Finding]:
-    with zone.ZoneWriter(folder) as writer:
-        async with store.snapshot() as source:
-            for area in await source.areas():
-                if wanted and area.name.key not in wanted:
-                    continue
+    """Write areas, all when none is named. Raises: Failure, for a name that no area has."""
+    async with store.snapshot() as source:
+        areas = common.chosen(await source.areas(), names)
+        with writer:
+            for area in areas:
                 writer.begin(area)
                 async for batch in source.objects(area.name.text):
                     for stored in batch:

@@ -1,6 +1,6 @@
 """Verbs that look at what is stored: show, find, soa, journal, notices, status."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from itertools import groupby
 from typing import Annotated, Any
@@ -226,7 +226,7 @@ def soa(
 
     async def work() -> int:
         async with common.target(config, state, store, None).open() as opened:
-            found = _chosen(await opened.areas(), areas or [])
+            found = common.chosen(await opened.areas(), areas or [])
             serials = await opened.serials()
         rows = [
             {
@@ -247,15 +247,6 @@ def soa(
         return DONE
 
     common.run(work)
-
-
-def _chosen(areas: Sequence[AuthorityArea], names: Sequence[str]) -> list[AuthorityArea]:
-    by_name = {area.name.key: area for area in areas}
-    unknown = [name for name in names if name.lower() not in by_name]
-    if unknown:
-        known = ", ".join(area.name.text for area in areas) or "no areas at all"
-        raise Failure(f"{unknown[0]}: no such area; there are {known}")
-    return [by_name[name.lower()] for name in names] or list(areas)
 
 
 def journal(

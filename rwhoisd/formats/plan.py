@@ -16,7 +16,7 @@ from rwhoisd.directory.schema import Schema
 from rwhoisd.directory.visibility import masked_lines
 
 Identity = tuple[object, ...]
-GUARD_MINIMUM: Final = 10  # so many objects may always go
+_FEW: Final = 10  # fewer may go whatever the share, unless they are most of what there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,8 @@ class Plan:
     def refusal(self, max_removals: float) -> str | None:
         """Why too much would be removed, or None. ``max_removals`` is a share of ``own``."""
         count = len(self.removed)
-        if count < GUARD_MINIMUM or count <= max_removals * self.own:
+        is_few = count < _FEW and count <= max(1, self.own // 2)
+        if is_few or count <= max_removals * self.own:
             return None
         return (
             f"{count} of {self.own} objects would be removed, more than {max_removals:.0%};"

@@ -179,6 +179,14 @@ def test_export_of_one_area_as_a_zone(tmp_path: Path) -> None:
     assert "8 unchanged" in again.stdout
 
 
+def test_export_of_an_area_that_is_not_there_writes_nothing(tmp_path: Path) -> None:
+    run("load", SAMPLE)
+    result = run("export", "zone", tmp_path / "out", "--area", "nosuch.net")
+    assert result.exit_code == 1
+    assert "nosuch.net: no such area; there are example.net" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_export_does_not_write_over_anything(tmp_path: Path) -> None:
     run("load", SAMPLE)
     result = run("export", "arin", SAMPLE)

@@ -13,7 +13,8 @@ from rwhoisd.store import Store
 
 SAMPLE = Path(__file__).parents[2] / "data"
 VERBS = (
-    *("init", "load", "check", "import", "export", "show", "find", "soa", "journal", "status"),
+    *("init", "load", "check", "import", "export", "show", "find", "soa", "journal"),
+    *("notices", "status"),
     *("image build", "image info", "image verify", "db upgrade", "db status"),
 )
 

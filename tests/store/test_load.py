@@ -291,7 +291,8 @@ def test_a_class_that_goes_takes_its_objects_along(url: str, tmp_path: Path) -> 
     async def work(store: Store) -> None:
         await imported(store, lay(tmp_path))
         other = SCHEMA.replace("name: thing", "name: other").replace("alias: item\n", "")
-        (area,) = (await imported(store, lay(tmp_path, {"a/schema": other}))).areas
+        conf = lay(tmp_path, {"a/schema": other})
+        (area,) = (await imported(store, conf, max_removals=1.0)).areas
         assert (area.refused, area.removed, area.added) == ("", 2, 2)
         assert {obj.class_name for obj in await stored(store)} == {"other"}
 

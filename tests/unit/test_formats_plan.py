@@ -106,8 +106,11 @@ def test_another_answer_order_is_a_move() -> None:
         (20, 2, 0.1, False),
         (200, 20, 0.1, False),
         (200, 21, 0.1, True),
-        (12, 9, 0.1, False),
-        (12, 10, 0.1, True),
+        (40, 9, 0.1, False),
+        (40, 10, 0.1, True),
+        (8, 4, 0.1, False),
+        (8, 5, 0.1, True),
+        (1, 1, 0.1, False),
         (12, 12, 1.0, False),
     ],
 )
