@@ -76,14 +76,17 @@ def postgresql() -> Iterator[Callable[[str], str]]:
         data = folder / "data"
         _run(initdb, "-D", str(data), "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync")
         url = f"postgresql://test@/{{}}?host={folder}"
-        socket = folder / ".s.PGSQL.5432"
+        state = data / "postmaster.pid"  # its socket is there before it takes connections
         command = (postgres, "-D", str(data), "-k", str(folder), "-h", "", "-F")
 
         def make(name: str) -> str:
             asyncio.run(_create_database(str(folder), name))
             return url.format(name)
 
-        with _server(folder / "log", socket.exists, *command):
+        def ready() -> bool:
+            return state.exists() and "ready" in state.read_text()
+
+        with _server(folder / "log", ready, *command):
             yield make
 
 
