@@ -20,7 +20,7 @@ DRIVERS: Final = {
 BUSY_SECONDS: Final = 30.0  # how long a change waits for another one before it is "locked"
 _SQLITE_HEADER: Final = b"SQLite format 3\0"
 # Cache of pages in KiB, by whether it is a change: a bulk load touches indexes at random, and a
-# million objects take a third longer when those do not fit. Only what is used is allocated.
+# million objects take a tenth more CPU when those do not fit. Only what is used is allocated.
 _CACHE: Final = {True: 262_144, False: 65_536}
 _PRAGMAS: Final = (
     # The order counts: the timeout first, as switching to WAL may have to wait, too.
