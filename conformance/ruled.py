@@ -301,7 +301,8 @@ def _exchanges(case: RecordedCase) -> Iterator[Exchange]:
             continue
         if not command or not left:
             continue
-        exchange = Exchange("\n".join([*(spool or ()), command]), left.pop(0))
+        whole = [*(spool or ()), command] if _ends_spool(command) else [command]
+        exchange = Exchange("\n".join(whole), left.pop(0))
         spool = _spooling(command, exchange.response, spool)
         yield exchange
     if left:
@@ -318,7 +319,11 @@ def _spooling(command: str, response: str, spool: list[str] | None) -> list[str]
     """The lines registered after this command; None outside of a registration."""
     if re.match(r"-register\s+on\b", command, re.IGNORECASE) and response.endswith("%ok\n"):
         return [command] if spool is None else spool
-    return None if re.match(r"-register\s+off\b", command, re.IGNORECASE) else spool
+    return None if _ends_spool(command) else spool
+
+
+def _ends_spool(command: str) -> bool:
+    return re.match(r"-register\s+off\b", command, re.IGNORECASE) is not None
 
 
 def _follow(exchange: Exchange, session: Session) -> None:

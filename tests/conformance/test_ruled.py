@@ -120,6 +120,12 @@ def test_a_registered_object_is_answered_without_blanks() -> None:
     assert expected("%ok\n%register ID: 1.a\n%register Updated: 2\n%ok\n", *commands) == wanted
 
 
+def test_a_directive_amid_a_registration_is_ruled_as_any_other() -> None:
+    commands = ["-register on add a@b.com", "-status", "-register off"]
+    replies = "%ok\n" + STATUS.format(20, "{}") + "%error 338 Invalid directive syntax\n"
+    assert expected(replies.format("DUMP"), *commands) == replies.format("dump")
+
+
 def test_a_directive_keeps_the_connection() -> None:
     assert RULES.ruling(case("%error 230 x\n", "-")).closed is False
     assert RULES.ruling(case("%error 230 x\n", "x")).closed is None
