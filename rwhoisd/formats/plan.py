@@ -106,7 +106,8 @@ class Plan:
             return None
         return (
             f"{count} of {self.own} objects would be removed, more than {max_removals:.0%};"
-            " check the files, then allow it with --max-removals"
+            " check the files, then allow it with"
+            " `rwhois-admin load --prune --max-removals SHARE`"
         )
 
 
