@@ -6,6 +6,7 @@ posting or a range of keys further than what it returns, but for terms that no i
 the bound the query is too complex (351).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -303,16 +304,16 @@ def _pass(
 # First terms: what an index kind gives for them
 
 
-class _Find:
+class _Find(ABC):
     """What one index has for a term."""
 
+    @abstractmethod
     def pairs(self) -> set[int]:
         """Numbers of the pairs in which something may be found."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hits(self, look: Look, scopes: Sequence[int]) -> Iterator[Hit]:
         """Hits in one pair, with one of ``scopes``, by key and entry."""
-        raise NotImplementedError
 
 
 def _find(image: Image, term: Term, kind: IndexType, plan: Plan, bound: _Bound) -> _Find | None:
