@@ -1,0 +1,90 @@
+"""Reads a source: its files as they are named, its facts put in order."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path
+
+from rwhoisd.formats.findings import Finding, FormatError, failed
+from rwhoisd.inventory.facts import Fact, Place
+from rwhoisd.inventory.source import Inputs, Report, Source, TextFile
+from rwhoisd.inventory.words import is_publishable
+
+
+@dataclass
+class Reading:
+    """What one source gave. ``failures`` say why it could not be read, wholly or in part."""
+
+    kind: str
+    facts: list[Fact] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    failures: list[Finding] = field(default_factory=list)
+    modified: datetime | None = None  # of the newest file; None: it has no files
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the source was read: only then may anything be removed."""
+        return not self.failures
+
+
+def scan(
+    source: Source,
+    paths: Sequence[Path],
+    *,
+    root: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Reading:
+    """What a source says of files and folders. A file that cannot be read is a failure."""
+    reading = Reading(source.kind)
+    files = list(_files(source, paths, reading))
+    times = [file.modified for file in files if file.modified]
+    reading.modified = max(times, default=None)
+    report = Report()
+    facts: list[Fact] = []
+    try:
+        facts += source.read(Inputs(tuple(files), root, settings or {}), report)
+    except FormatError as error:
+        reading.failures += error.findings
+    reading.facts = list(in_order(facts))
+    reading.findings += [f for f in report.findings if f not in report.incomplete]
+    reading.failures += report.incomplete
+    return reading
+
+
+def _files(source: Source, paths: Sequence[Path], reading: Reading) -> Iterator[TextFile]:
+    for path in paths:
+        try:
+            for file in _below(source, path):
+                yield TextFile.read(file)
+        except FormatError as error:
+            reading.failures += error.findings
+
+
+def _below(source: Source, path: Path) -> Iterator[Path]:
+    """The path itself, or the files in it that the source takes. Raises: FormatError."""
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and any(fnmatch(file.name, name) for name in source.names)
+    )
+    if not found:
+        raise failed(path, 0, f"holds no file that is called {' or '.join(source.names)}")
+    yield from found
+
+
+def in_order(facts: Iterable[Fact]) -> Iterator[Fact]:
+    """Each fact once, without those that are never published (inventory-formats.md §0.2)."""
+    seen: set[Fact] = set()
+    for fact in facts:
+        if fact.where is None and not fact.name:
+            continue
+        if fact.where is not None and not is_publishable(fact.where):
+            continue
+        key = replace(fact, place=Place(""))
+        if key not in seen:
+            seen.add(key)
+            yield fact
