@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rwhoisd.admin import db, image, loading, objects
+from rwhoisd.admin import db, exporting, image, loading, objects
 from rwhoisd.version import version_option
 
 app = typer.Typer(
@@ -21,7 +21,6 @@ _VERBS = (
     ("load", loading.load, "load --dry-run zones/example.net"),
     ("check", loading.check, "check zones"),
     ("import", loading.import_, "import arin /home/rwhoisd/rwhoisd.conf --dry-run"),
-    ("export", loading.export, "export arin /tmp/tree --area 192.0.2.0/24"),
     ("show", objects.show, "show 192.0.2.0/24 network"),
     ("find", objects.find, "find 192.0.2.77"),
     ("soa", objects.soa, "soa example.net"),
@@ -31,6 +30,7 @@ _VERBS = (
 )
 for _name, _verb, _example in _VERBS:
     app.command(_name, epilog=f"Example: rwhois-admin {_example}")(_verb)
+app.add_typer(exporting.app, name="export")
 app.add_typer(image.app, name="image")
 app.add_typer(db.app, name="db")
 

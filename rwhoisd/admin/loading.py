@@ -1,4 +1,4 @@
-"""Verbs that bring data in and out: init, load, check, import, export."""
+"""Verbs that bring data in: init, load, check, import."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -319,55 +319,3 @@ async def _import(store: Store, form: Foreign, path: Path, options: Options) -> 
         return ImportResult(await load_zones(store, zones, options), findings)
     installation = arin.read_installation(arin.conf_of(path))
     return await import_installation(store, installation, options)
-
-
-def export(
-    format: Annotated[Foreign, typer.Argument(help="How it is to be written.")],  # noqa: A002
-    folder: Annotated[Path, typer.Argument(help="New or empty folder.", readable=False)],
-    area: Annotated[
-        list[str] | None, typer.Option(help="Only this authority area; may be repeated.")
-    ] = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    store: StoreOption = None,
-    settings: Annotated[
-        Path | None,
-        typer.Option(
-            help="rwhoisd.conf whose settings are taken along (arin).",
-            show_default=False,
-            readable=False,
-        ),
-    ] = None,
-) -> None:
-    """Write what is stored as files: a tree for ARIN's server, or zone folders."""
-
-    async def work() -> int:
-        target = common.target(config, state, store, None)
-        taken = arin.read_installation(settings).settings if settings else None
-        writer = (
-            zone.ZoneWriter(folder)
-            if format is Foreign.ZONE
-            else arin.InstallationWriter(folder, taken)
-        )
-        async with target.open() as opened:
-            findings = await _export(opened, writer, area or [])
-        common.tell_findings(findings)
-        typer.echo(f"wrote {folder}")
-        return REFUSED if any(f.severity == "error" for f in findings) else DONE
-
-    common.run(work)
-
-
-async def _export(
-    store: Store, writer: arin.InstallationWriter | zone.ZoneWriter, names: Sequence[str]
-) -> list[Finding]:
-    """Write areas, all when none is named. Raises: Failure, for a name that no area has."""
-    async with store.snapshot() as source:
-        areas = common.chosen(await source.areas(), names)
-        with writer:
-            for area in areas:
-                writer.begin(area)
-                async for batch in source.objects(area.name.text):
-                    for stored in batch:
-                        writer.add(stored.object)
-    return writer.findings

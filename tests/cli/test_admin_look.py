@@ -13,8 +13,9 @@ from rwhoisd.store import Store
 
 SAMPLE = Path(__file__).parents[2] / "data"
 VERBS = (
-    *("init", "load", "check", "import", "export", "show", "find", "soa", "journal"),
+    *("init", "load", "check", "import", "show", "find", "soa", "journal"),
     *("notices", "status"),
+    *(f"export {form}" for form in ("arin", "zone", "geofeed", "csv", "hosts", "ptr", "swip")),
     *("image build", "image info", "image verify", "db upgrade", "db status"),
 )
 

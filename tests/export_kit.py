@@ -1,0 +1,54 @@
+"""What the tests of exports share: areas with the classes that ship, and objects in them."""
+
+from dataclasses import replace
+
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.names import AreaName
+from rwhoisd.directory.objects import Object
+from rwhoisd.directory.schema import AttributeDef, ClassDef, Schema
+from rwhoisd.directory.soa import Soa
+from rwhoisd.formats.classes import shipped
+from rwhoisd.formats.export_walk import Entry, Gate
+
+SHIPPED = tuple(map(shipped, ("network", "organization", "contact", "host", "guardian")))
+# The classes of the inventory, as far as an export looks at them.
+MACHINE = tuple(AttributeDef(n) for n in ("Host-Name", "IP-Address"))
+NODES = (
+    *(ClassDef(n, MACHINE) for n in ("real-server", "vip", "database-node")),
+    ClassDef("brick", (AttributeDef("Node-Name"), MACHINE[1]), ("storage-node",)),
+)
+SOA = Soa(
+    "20260105093000000", primary_server="rwhois.example.net:4321", hostmaster="dns@example.net"
+)
+
+
+def with_attributes(class_def: ClassDef, *names: str) -> ClassDef:
+    """A class with attributes that an operator added."""
+    more = tuple(AttributeDef(name) for name in names)
+    return replace(class_def, own_attributes=(*class_def.own_attributes, *more))
+
+
+def area(name: str = "192.0.2.0/24", *classes: ClassDef, **facts: object) -> AuthorityArea:
+    """An area with the classes that ship and those of the inventory, or with others."""
+    schema = Schema(classes or (*SHIPPED, *NODES))
+    made = AuthorityArea(AreaName.from_text(name), SOA, schema)
+    return replace(made, **facts)  # type: ignore[arg-type]
+
+
+def obj(class_name: str, text: str, where: AuthorityArea | None = None) -> Object:
+    """An object of ``Attribute: value`` lines."""
+    lines = tuple(
+        (name.strip(), value.strip())
+        for name, _, value in (line.partition(":") for line in text.strip().splitlines())
+    )
+    return Object((where or area()).name.text, class_name, lines)
+
+
+def entry(class_name: str, text: str, where: AuthorityArea | None = None) -> Entry:
+    """The same on its way out."""
+    where = where or area()
+    class_def = where.schema.class_def(class_name)
+    assert class_def is not None
+    found = Gate(public=False).entry(obj(class_name, text, where), class_def, where)
+    assert found is not None
+    return found
