@@ -18,10 +18,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 START_SECONDS = 60.0
 
 
-def console_blocks() -> list[list[tuple[str, list[str]]]]:
+def console_blocks(page: str = README) -> list[list[tuple[str, list[str]]]]:
     """The console blocks: commands, each with the output that is shown below it."""
     blocks = []
-    for text in re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+    for text in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         commands: list[tuple[str, list[str]]] = []
         for line in text.splitlines():
             if line.startswith("$ "):
