@@ -23,7 +23,7 @@ from rwhoisd.inventory.facts import (
 )
 from rwhoisd.inventory.source import INCLUDED_FILES, Inputs, Report, TextFile, WholeSource
 from rwhoisd.inventory.sources.blocks import Grammar, Statement, tree_of, walk
-from rwhoisd.inventory.sources.lvs import Service, forwarding
+from rwhoisd.inventory.sources.lvs import Machine, Service, forwarding
 
 GRAMMAR: Final = Grammar(comments="#!", quotes='"', terminator="\n", marks_within_words=True)
 _INCLUDE: Final = re.compile(r"include[rmwba]?\Z")
@@ -180,9 +180,9 @@ class _Facts:
         services = tuple(service for _, service in placed)
         self._server = _VirtualServer(services, protocol, kind, group)
         for place, service in placed:
-            if service.where is not None:
+            if service.machine is not None:
                 yield Vip(
-                    place=place, where=service.where, port=service.port,
+                    place=place, where=service.machine.where, port=service.port,
                     protocol=protocol if service.port else None, belongs_to=group,
                     forwarding=kind, pool=group,
                 )  # fmt: skip
@@ -217,23 +217,21 @@ class _Facts:
         if found is None:
             self._skip(line, first, "address")
         for where in found or ():
-            yield Service(where, self._port(line, second), protocol)
+            yield Service(Machine(where), self._port(line, second), protocol)
 
     def _real_server(self, one: Statement) -> Iterator[Fact]:
         """``real_server ADDR [PORT]`` and ``sorry_server ADDR [PORT]``."""
-        where, name = words.address(one.word(1)), None
-        if where is None:
-            name = one.word(1)
-            if not words.is_host_name(name) or name == name.upper():  # REAL_IP_1: to be filled in
-                self._skip(one, name, "address")
-                return
+        machine = Machine.of(one.word(1))
+        if machine is None:
+            self._skip(one, one.word(1), "address")
+            return
         server = self._server
         port = self._port(one, one.word(2))
         kind = forwarding(_settings(one).get("lvs_method", "")) or server.forwarding
         keys: list[str | None] = [service.key for service in server.services]
         for key in keys or [None]:
             yield RealServer(
-                place=one.place, where=where, name=name, port=port,
+                place=one.place, where=machine.where, name=machine.name, port=port,
                 protocol=server.protocol if port else None, belongs_to=key, forwarding=kind,
                 standby=one.keyword == "sorry_server", pool=server.group,
             )  # fmt: skip

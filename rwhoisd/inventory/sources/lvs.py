@@ -1,9 +1,10 @@
-"""What the formats of Linux Virtual Server have in common: services and ways of forwarding."""
+"""What the formats of Linux Virtual Server have in common: services, servers, forwarding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rwhoisd.inventory import words
 from rwhoisd.inventory.facts import TCP, Address, Forwarding, service_name
 
 # lb_kind of keepalived, options of ipvsadm, words of ldirectord and of the kernel's table.
@@ -24,10 +25,26 @@ def forwarding(word: str) -> Forwarding | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A virtual service: an address with a port (None: all ports), or a firewall mark."""
+class Machine:
+    """A virtual or real server: an address, or a name when the file gives no address."""
 
     where: Address | None = None
+    name: str | None = None
+
+    @classmethod
+    def of(cls, word: str) -> "Machine | None":
+        """None: neither, or to be filled in; ``REAL_IP_1`` is no name, though it looks like one."""
+        where = words.address(word)
+        if where is not None:
+            return cls(where)
+        return cls(None, word) if words.is_host_name(word) and word != word.upper() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A virtual service: a machine with a port (None: all ports), or a firewall mark."""
+
+    machine: Machine | None = None
     port: int | None = None
     protocol: str = TCP
     mark: int | None = None
@@ -35,6 +52,7 @@ class Service:
     @property
     def key(self) -> str:
         """``belongs_to`` of its real servers."""
-        if self.where is None:
+        if self.machine is None:
             return f"fwmark:{self.mark}"
-        return service_name(self.where, self.port, self.protocol)
+        host = self.machine.where or self.machine.name or ""
+        return service_name(host, self.port, self.protocol)
