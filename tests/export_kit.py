@@ -11,12 +11,7 @@ from rwhoisd.formats.classes import shipped
 from rwhoisd.formats.export_walk import Entry, Gate
 
 SHIPPED = tuple(map(shipped, ("network", "organization", "contact", "host", "guardian")))
-# The classes of the inventory, as far as an export looks at them.
-MACHINE = tuple(AttributeDef(n) for n in ("Host-Name", "IP-Address"))
-NODES = (
-    *(ClassDef(n, MACHINE) for n in ("real-server", "vip", "database-node")),
-    ClassDef("brick", (AttributeDef("Node-Name"), MACHINE[1]), ("storage-node",)),
-)
+INVENTORY = tuple(map(shipped, ("vip", "real-server", "storage-node", "database-node")))
 SOA = Soa(
     "20260105093000000", primary_server="rwhois.example.net:4321", hostmaster="dns@example.net"
 )
@@ -29,8 +24,8 @@ def with_attributes(class_def: ClassDef, *names: str) -> ClassDef:
 
 
 def area(name: str = "192.0.2.0/24", *classes: ClassDef, **facts: object) -> AuthorityArea:
-    """An area with the classes that ship and those of the inventory, or with others."""
-    schema = Schema(classes or (*SHIPPED, *NODES))
+    """An area with classes that ship, or with others."""
+    schema = Schema(classes or (*SHIPPED, *INVENTORY))
     made = AuthorityArea(AreaName.from_text(name), SOA, schema)
     return replace(made, **facts)  # type: ignore[arg-type]
 
@@ -49,6 +44,6 @@ def entry(class_name: str, text: str, where: AuthorityArea | None = None) -> Ent
     where = where or area()
     class_def = where.schema.class_def(class_name)
     assert class_def is not None
-    found = Gate(public=False).entry(obj(class_name, text, where), class_def, where)
+    found = Gate(public=False, current=False).entry(obj(class_name, text, where), class_def, where)
     assert found is not None
     return found

@@ -141,7 +141,7 @@ def export_geofeed_(
     """Write where the networks are (RFC 8805). Private objects stay out."""
 
     async def work() -> int:
-        gate = Gate(public=True, named=area or ())
+        gate = Gate(public=True, current=True, named=area or ())
         async with common.target(config, state, store, None).open() as opened:
             return await _export_text(
                 opened, file, area, gate, export_geofeed.CLASSES, lambda _: export_geofeed.Geofeed()
@@ -161,7 +161,7 @@ def export_hosts_(
     """Write addresses and names as a hosts file, private ones as well: it is for the platform."""
 
     async def work() -> int:
-        gate = Gate(public=False)
+        gate = Gate(public=False, current=True)
         async with common.target(config, state, store, None).open() as opened:
             return await _export_text(
                 opened, file, area, gate, export_hosts.CLASSES, lambda _: export_hosts.Hosts()
@@ -198,7 +198,8 @@ def export_csv_(
 
     async def work() -> int:
         async with common.target(config, state, store, None).open() as opened:
-            return await _export_text(opened, file, area, Gate(public=False), [class_name], form)
+            gate = Gate(public=False, current=False)
+            return await _export_text(opened, file, area, gate, [class_name], form)
 
     common.run(work)
 
@@ -279,7 +280,7 @@ def export_ptr_(
     async def work() -> int:
         opened_store = common.target(config, state, store, None)
         async with opened_store.open() as opened, opened.snapshot() as source:
-            gate = Gate(public=True, named=area or ())
+            gate = Gate(public=True, current=True, named=area or ())
             zones, findings = await _zones(source, gate, wanted, area or (), servers, serial)
         if single and not zones:
             return _tell(findings, gate)
@@ -320,14 +321,14 @@ async def _zones(
     areas = await source.areas()
     picked = common.chosen(areas, names)
     prefixes = wanted or [
-        a.name.place for a in picked if isinstance(a.name.place, Network) and not gate.reason(a)
+        a.name.place for a in picked if isinstance(a.name.place, Network) and not gate.closed(a)
     ]
     if not prefixes:
         raise Failure("no network area to make zones of; name a block with --prefix")
     hosts, around = export_hosts.HostNames(), export_ptr.NameServers()
     async for entry in walk(source, areas, export_hosts.CLASSES, gate):
         around.findings += map(entry.finding, hosts.add(entry))
-    silent = Gate(public=True, named=names)  # only of hosts is it worth telling
+    silent = Gate(public=True, current=True, named=names)  # only of hosts is it worth telling
     async for entry in walk(source, areas, export_ptr.NETWORK_CLASSES, silent):
         around.add(entry)
     number = export_ptr.serial_number(serial, max((await source.serials()).values()))
@@ -377,7 +378,8 @@ def export_swip_(
     nets = dict(map(_parent_net, parent_net or ()))
 
     async def work() -> int:
-        gate, silent = (Gate(public=True, named=area or ()) for _ in range(2))
+        gate = Gate(public=True, current=True, named=area or ())
+        silent = Gate(public=True, current=True, named=area or ())
         swip = export_swip.Swip(kind, export_swip.Handles(parent_org, nets))
         opened_store = common.target(config, state, store, None)
         async with opened_store.open() as opened, opened.snapshot() as source:

@@ -5,15 +5,18 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, summarize_address_range
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Source
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
-from rwhoisd.directory.objects import Object
+from rwhoisd.directory.objects import Line, Object
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.visibility import SECRET_ATTRIBUTES, public_lines
 from rwhoisd.formats.findings import Finding, Severity
+
+RELEASED: Final = "released"  # Status of what the inventory is about to remove
+_HINT: Final = " (--area takes an area whole)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +52,45 @@ class Gate:
 
     A *public* export goes to everybody, so it takes no private object, no private attribute
     of a guarded one and nothing of an area with an audience, unless the area is among
-    ``named``: an operator who names an area means all of it. Guard-Info never leaves.
+    ``named``: an operator who names an area means all of it. A *current* one takes no object
+    that the inventory has released: no source has it any more. Guard-Info never leaves.
     """
 
-    def __init__(self, *, public: bool, named: Iterable[str] = ()) -> None:
+    def __init__(self, *, public: bool, current: bool, named: Iterable[str] = ()) -> None:
         self._public = public
+        self._current = current
         self._named = frozenset(name.lower() for name in named)
         self.left_out: Counter[str] = Counter()
 
-    def reason(self, area: AuthorityArea) -> str:
-        """Why no object of the area leaves; empty when they do."""
+    def closed(self, area: AuthorityArea) -> bool:
+        """Whether nothing of the area leaves."""
         audience: tuple[str, ...] = getattr(area, "audience", ())
-        if self._public and audience and area.name.key not in self._named:
-            return f"of area {area.name}, which is answered to named networks only"
-        return ""
+        return self._public and bool(audience) and area.name.key not in self._named
 
     def entry(self, obj: Object, class_def: ClassDef, area: AuthorityArea) -> Entry | None:
         """The object as it leaves; None, when it stays."""
-        lines: Iterable[tuple[str, str]] = obj.lines
-        if self._public and area.name.key not in self._named:
-            reason = self.reason(area) or ("that are private" if obj.private else "")
-            if reason:
-                self.left_out[reason] += 1
-                return None
-            lines = ((a.name, value) for a, value in public_lines(obj, class_def, area))
+        whole = not self._public or area.name.key in self._named
+        if reason := self._reason(obj, area, whole=whole):
+            self.left_out[reason] += 1
+            return None
+        lines = obj.lines if whole else _public(obj, class_def, area)
         kept = tuple((n, v) for n, v in lines if n.lower() not in SECRET_ATTRIBUTES)
         return Entry(area, class_def, replace(obj, lines=kept))
 
+    def _reason(self, obj: Object, area: AuthorityArea, *, whole: bool) -> str:
+        if self._current and (obj.get("Status") or "").lower() == RELEASED:
+            return "as released"
+        if self.closed(area):
+            return f"as area {area.name} is answered to named networks only{_HINT}"
+        return f"as private{_HINT}" if obj.private and not whole else ""
+
     def told(self) -> list[str]:
         """What was left out and why, for a person."""
-        hint = "--area takes an area whole"
-        return [f"left out: {n} objects {why} ({hint})" for why, n in self.left_out.items()]
+        return [f"left out {why}: {n}" for why, n in self.left_out.items()]
+
+
+def _public(obj: Object, class_def: ClassDef, area: AuthorityArea) -> tuple[Line, ...]:
+    return tuple((a.name, value) for a, value in public_lines(obj, class_def, area))
 
 
 async def walk(

@@ -159,7 +159,7 @@ def test_reassignments(state: Path, tmp_path: Path) -> None:
 
 def test_a_public_export_tells_what_stays(tmp_path: Path) -> None:
     state = hidden(tmp_path)
-    stays = "rwhois-admin: left out: 1 objects that are private (--area takes an area whole)\n"
+    stays = "rwhois-admin: left out as private (--area takes an area whole): 1\n"
     feed = export(state, "geofeed")
     assert feed.stdout.splitlines()[1:] == [f"192.0.2.{n}/32,US,US-VA,Reston," for n in (0, 2)]
     assert feed.stderr == stays

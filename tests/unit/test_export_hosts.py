@@ -2,8 +2,9 @@
 
 import pytest
 
+from rwhoisd.directory.schema import AttributeDef, ClassDef
 from rwhoisd.formats.export_hosts import Address, Hosts, host_name
-from tests.export_kit import entry
+from tests.export_kit import area, entry
 
 
 def hosts(*objects: tuple[str, str]) -> tuple[list[str], list[str]]:
@@ -20,7 +21,7 @@ def test_addresses_in_order_with_their_names() -> None:
         ("host", "Host-Name: NS1.Example.net.\nIP-Address: 192.0.2.53"),
         ("real-server", "Host-Name: web1\nIP-Address: 10.0.0.5/24"),
         ("database-node", "Host-Name: db1\nIP-Address: 9.255.255.255/32"),
-        ("storage-node", "Node-Name: osd-1\nIP-Address: 010.000.000.006"),
+        ("storage-node", "Host-Name: osd-1\nIP-Address: 010.000.000.006"),
     )
     assert lines == [
         "9.255.255.255 db1",
@@ -31,6 +32,12 @@ def test_addresses_in_order_with_their_names() -> None:
         "2001:db8::80 www.example.net",
     ]
     assert findings == []
+
+
+def test_names_of_a_class_of_ones_own() -> None:
+    brick = ClassDef("brick", (AttributeDef("Node-Name"), AttributeDef("IP-Address")), ("host",))
+    found = entry("host", "Node-Name: brick1\nIP-Address: 10.0.0.7", area("a.com", brick))
+    assert Hosts().text([found]).splitlines()[1:] == ["10.0.0.7 brick1"]
 
 
 def test_an_address_stands_on_one_line() -> None:

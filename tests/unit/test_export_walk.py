@@ -36,7 +36,7 @@ def shown(entries: list[Entry]) -> list[tuple[str, str, str]]:
 
 
 def test_an_export_of_ones_own_takes_everything() -> None:
-    gate = Gate(public=False)
+    gate = Gate(public=False, current=False)
     assert shown(leaving(gate, OPEN, GUARDED)) == [
         *(("a.com", "seen", "5"), ("a.com", "hidden", "5")),
         *(("b.com", "seen", "5"), ("b.com", "hidden", "5")),
@@ -45,21 +45,35 @@ def test_an_export_of_ones_own_takes_everything() -> None:
 
 
 def test_a_public_export_takes_what_everybody_sees() -> None:
-    gate = Gate(public=True)
+    gate = Gate(public=True, current=True)
     # §2.3.4: only a guarded object has private attributes; a private object stays anyway.
     assert shown(leaving(gate, OPEN, GUARDED)) == [("a.com", "seen", "5"), ("b.com", "seen", "")]
-    assert gate.told() == ["left out: 2 objects that are private (--area takes an area whole)"]
+    assert gate.told() == ["left out as private (--area takes an area whole): 2"]
 
 
 def test_a_named_area_is_taken_whole() -> None:
-    gate = Gate(public=True, named=["B.com"])
+    gate = Gate(public=True, current=True, named=["B.com"])
     assert shown(leaving(gate, OPEN, GUARDED))[1:] == [
         ("b.com", "seen", "5"),
         ("b.com", "hidden", "5"),
     ]
 
 
-@pytest.mark.parametrize("gate", [Gate(public=False), Gate(public=True, named=["a.com"])])
+def test_what_is_released_is_not_current() -> None:
+    where = area("a.com")
+    found = obj("vip", "IP-Address: 192.0.2.1\nStatus: Released", where)
+    class_def = where.schema.class_def("vip")
+    assert class_def is not None
+    for public, named in ((True, ["a.com"]), (False, [])):
+        gate = Gate(public=public, current=True, named=named)
+        assert gate.entry(found, class_def, where) is None
+        assert gate.told() == ["left out as released: 1"]
+    assert Gate(public=False, current=False).entry(found, class_def, where) is not None
+
+
+@pytest.mark.parametrize(
+    "gate", [Gate(public=False, current=False), Gate(public=True, current=True, named=["a.com"])]
+)
 def test_guard_info_never_leaves(gate: Gate) -> None:
     guardian = next(c for c in SHIPPED if c.name == "guardian")
     where = area("a.com", guardian)
