@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 from lxml import etree
 
-from rwhoisd.formats.findings import failed
+from rwhoisd.formats.findings import FormatError, failed
 from rwhoisd.inventory.source import Report, TextFile
 
 EXPANDED: Final = 2_000_000  # values of one document, aliases counted each time
@@ -237,17 +237,45 @@ def xml_of(file: TextFile) -> etree._Element:
 
     Raises: FormatError with its line.
     """
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
-        remove_comments=True, remove_pis=True,
-    )  # fmt: skip
     try:
-        return etree.fromstring(_DECLARATION.sub("", file.text, count=1).encode(), parser)
+        return etree.fromstring(_xml_octets(file), _xml_parser())
     except etree.XMLSyntaxError as error:
         line = error.lineno or 0
         raise failed(file.name, line, f"is no XML: {str(error.msg)[:120]}") from None
 
 
+def xml_as_far(file: TextFile, report: Report) -> etree._Element:
+    """As ``xml_of``; of a torn file what can be read, and then the reading is not whole.
+
+    Raises: FormatError, when nothing of it can be read.
+    """
+    try:
+        return xml_of(file)
+    except FormatError as error:
+        root = etree.fromstring(_xml_octets(file), _xml_parser(recover=True))
+        if root is None:
+            raise
+        report.partial(file.at(error.findings[0].line), "it is no XML from here on")
+        return root
+
+
+def _xml_octets(file: TextFile) -> bytes:
+    return _DECLARATION.sub("", file.text, count=1).encode("utf-8", "replace")
+
+
+def _xml_parser(*, recover: bool = False) -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
+        remove_comments=True, remove_pis=True, recover=recover,
+    )  # fmt: skip
+
+
 def name_of(element: etree._Element) -> str:
     """The tag without its namespace; "" for what is no element."""
     return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def line_of(element: etree._Element) -> int:
+    """The line on which an element begins; 0 when it is not known."""
+    line = element.sourceline
+    return line if isinstance(line, int) else 0
