@@ -375,6 +375,8 @@ def export_swip_(
     store: StoreOption = None,
 ) -> None:
     """Write the calls of ARIN's Reg-RWS that report reassignments. Private objects stay out."""
+    if folder == _STDOUT:
+        common.misuse("payloads are files of their own: name a folder")
     nets = dict(map(_parent_net, parent_net or ()))
 
     async def work() -> int:

@@ -19,6 +19,7 @@ from rwhoisd.formats.export_walk import Entry, TextExport
 from rwhoisd.formats.findings import failed
 
 AREA, CLASS, SOURCE, OTHER = "(area)", "(class)", "(source)", "(other)"
+_LINE_END: Final = "\r\n"
 _PLACE: Final = ("ID", AREA, CLASS, SOURCE)
 _FIELD: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r?\n|\Z)')
 _QUOTED: Final = re.compile(r'[",\r\n]|\A\s|\s\Z')
@@ -33,8 +34,6 @@ def attribute_names(classes: Iterable[ClassDef]) -> tuple[str, ...]:
 
 class Csv(TextExport):
     """The objects of one class of some areas; ``spreadsheet`` defuses formulas, with loss."""
-
-    line_end = "\r\n"
 
     def __init__(
         self, areas: Iterable[AuthorityArea], class_name: str, *, spreadsheet: bool = False
@@ -66,7 +65,7 @@ class Csv(TextExport):
         return self._row([name] for name in (*_PLACE, *self._attributes, OTHER))
 
     def _row(self, fields: Iterable[Sequence[str]]) -> str:
-        return ",".join(map(self._field, fields)) + self.line_end
+        return ",".join(map(self._field, fields)) + _LINE_END
 
     def _field(self, values: Sequence[str]) -> str:
         text = "\n".join(values)

@@ -11,6 +11,7 @@ from rwhoisd.formats.export_walk import Entry, TextExport, blocks, network_range
 
 CLASSES: Final = ("network",)
 HEADER: Final = "# Geofeed (RFC 8805): prefix,country,region,city,"
+_LINE_END: Final = "\r\n"  # §2.1: lines as RFC 4180 has them
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
 _SUBDIVISION: Final = re.compile(r"[A-Z0-9]{1,3}\Z")  # ISO 3166-2, behind the country
 # No place can be told of these. Blocks for documentation are let through: nobody holds them.
@@ -32,8 +33,6 @@ class Place(NamedTuple):
 
 class Geofeed(TextExport):
     """Every network with a country; of one prefix the first place counts."""
-
-    line_end = "\r\n"  # §2.1: lines as RFC 4180 has them
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,11 +75,11 @@ class Geofeed(TextExport):
 
     def end(self) -> Iterator[str]:
         """The feed, IPv4 first, a covering prefix before those in it."""
-        yield HEADER + self.line_end
+        yield HEADER + _LINE_END
         for block in sorted(self._places):
             out = io.StringIO()
             # The postal code stays empty: the RFC has it deprecated (§2.1.1.5).
-            csv.writer(out, lineterminator=self.line_end).writerow(
+            csv.writer(out, lineterminator=_LINE_END).writerow(
                 (str(block), *self._places[block], "")
             )
             yield out.getvalue()

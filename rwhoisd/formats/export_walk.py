@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, summarize_address_range
-from typing import ClassVar, Final
+from typing import Final
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Source
@@ -111,8 +111,6 @@ async def walk(
 
 class TextExport(ABC):
     """A format that is one text: what ``add`` and then ``end`` return, in this order."""
-
-    line_end: ClassVar[str] = "\n"
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []

@@ -223,6 +223,7 @@ def test_what_cannot_be_written_is_told(state: Path, tmp_path: Path, form: tuple
         ("zork",),
         ("arin",),
         ("swip",),
+        ("swip", "-"),
         ("ptr",),
         ("ptr", "-", "--prefix", "192.0.2.0/23"),
         ("ptr", "--prefix", "zork"),
