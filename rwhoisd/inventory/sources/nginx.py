@@ -5,9 +5,8 @@ read first (nginx.org, modules http_upstream, http_proxy, stream_core; inventory
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from rwhoisd.inventory import words
@@ -21,25 +20,13 @@ from rwhoisd.inventory.facts import (
     Vip,
     service_name,
 )
-from rwhoisd.inventory.source import Inputs, Report, TextFile, WholeSource
-from rwhoisd.inventory.sources.blocks import Grammar, Statement, tree_of
-from rwhoisd.inventory.sources.targets import Target, ports_of, target_of
+from rwhoisd.inventory.source import Inputs, Report, WholeSource
+from rwhoisd.inventory.sources.blocks import Statement
+from rwhoisd.inventory.sources.nginx_files import CONTEXTS, HTTP_PORT, Files, Server, Upstream
+from rwhoisd.inventory.sources.targets import ports_of, target_of
 
-_GRAMMAR: Final = Grammar()
-_UDP: Final = "udp"
-_HTTP_PORT: Final = 80
-_CONTEXTS: Final = frozenset({"http", "stream", "mail"})
-_VALUE_BLOCKS: Final = frozenset({"map", "split_clients", "geo"})
-# Values of those blocks that are options of theirs.
-_VALUE_OPTIONS: Final = frozenset({"include", "hostnames", "volatile", "ranges", "proxy", "delete"})
-_MOST_VALUES: Final = 1024  # of one variable
-# Files that come with nginx and name no machine: an include of theirs is not worth a warning.
-_SHIPPED: Final = re.compile(
-    r"(?:.*/)?(?:mime\.types|(?:fastcgi|uwsgi|scgi|proxy)(?:_params|\.conf)|fastcgi-php\.conf"
-    r"|koi-(?:utf|win)|win-utf|(?:share/nginx/|modules-enabled/).*)"
-)
-# What hands requests on, and the port of each scheme; "" is without a scheme.
-_PASSES: Final[dict[str, dict[str, int | None]]] = {
+# The port of each scheme of what hands requests on; "" is without a scheme.
+_SCHEMES: Final[dict[str, dict[str, int | None]]] = {
     "proxy_pass": {"http": 80, "https": 443, "ws": 80, "wss": 443, "": None},
     "grpc_pass": {"grpc": 80, "grpcs": 443, "": 80},
     "fastcgi_pass": {"": None},
@@ -49,185 +36,6 @@ _PASSES: Final[dict[str, dict[str, int | None]]] = {
 }
 _URL: Final = re.compile(r"(?:([\w${}]+)://)?([^/?\s]*)")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}|\$(\w+)")
-
-
-@dataclass(slots=True)
-class _Upstream:
-    name: str | None
-    context: str
-    servers: list[Statement] = field(default_factory=list)
-    protocols: set[str] = field(default_factory=set)  # of the servers that hand on to it
-
-
-@dataclass(frozen=True, slots=True)
-class _Listen:
-    place: Place
-    target: Target
-    port: int | None
-    protocol: str
-
-
-@dataclass(slots=True)
-class _Server:
-    context: str
-    listens: list[_Listen] = field(default_factory=list)
-    protocols: set[str] = field(default_factory=set)  # wildcards too
-    names: list[str] = field(default_factory=list)
-    passes: list[Statement] = field(default_factory=list)
-    variables: dict[str, str] = field(default_factory=dict)
-    pools: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Scope:
-    """Where a statement stands."""
-
-    context: str = ""
-    upstream: _Upstream | None = None
-    server: _Server | None = None
-
-
-class _Reader:
-    """Collects upstreams, servers and values of all files and of what they include."""
-
-    def __init__(self, inputs: Inputs, report: Report) -> None:
-        self.report = report
-        self.upstreams: dict[tuple[str, str], _Upstream] = {}
-        self.servers: list[_Server] = []
-        self.values: dict[str, list[str]] = {}
-        self._seen: set[Path] = set()
-        for file in inputs.files:
-            self._read(file, inputs, _Scope())
-
-    def _read(self, file: TextFile, inputs: Inputs, scope: _Scope) -> None:
-        if file.path is not None:
-            path = file.path.resolve()
-            if path in self._seen:
-                return
-            self._seen.add(path)
-        tree = tree_of(file, _GRAMMAR)
-        for place in tree.unclosed:
-            self.report.partial(place, "a block that begins here is not closed")
-        for place in tree.stray:
-            self.report.partial(place, "a brace is closed that was never opened")
-        if not tree.unclosed and _ends_within(file.text):
-            self.report.partial(file.at(len(file.lines)), "it ends within a statement")
-        self._walk(tree.statements, inputs, scope)
-
-    def _walk(self, statements: tuple[Statement, ...], inputs: Inputs, scope: _Scope) -> None:
-        """Statements at any depth; without recursion, as a file may be nested at will."""
-        pending = [(one, scope) for one in reversed(statements)]
-        while pending:
-            statement, where = pending.pop()
-            if statement.keyword.endswith("_by_lua_block"):
-                continue
-            if statement.body is not None:
-                inner = self._inner(statement, where)
-                pending += [(one, inner) for one in reversed(statement.body)]
-            elif statement.keyword == "include":
-                self._include(statement, inputs, where)
-            else:
-                self._take(statement, where)
-
-    def _inner(self, statement: Statement, scope: _Scope) -> _Scope:
-        """The scope within a block."""
-        match statement.keyword:
-            case word if word in _CONTEXTS:
-                return _Scope(word)
-            case "upstream":
-                return _Scope(scope.context, upstream=self._upstream(statement, scope))
-            case "server":
-                server = _Server(scope.context)
-                self.servers.append(server)
-                return _Scope(scope.context, server=server)
-            case word if word in _VALUE_BLOCKS:
-                self._values(statement)
-        return scope
-
-    def _upstream(self, statement: Statement, scope: _Scope) -> _Upstream:
-        given = statement.word(1)
-        name = None if not given or words.is_placeholder(given) else given
-        return self.upstreams.setdefault(
-            (scope.context, given.lower()), _Upstream(name, scope.context)
-        )
-
-    def _values(self, statement: Statement) -> None:
-        """What ``map … $name { KEY VALUE; … }`` may make of its variable."""
-        variable = statement.words[-1].removeprefix("$")
-        found = self.values.setdefault(variable, [])
-        for one in statement.body or ():
-            value = one.words[-1] if one.words else ""
-            if value and one.keyword not in _VALUE_OPTIONS and len(found) < _MOST_VALUES:
-                found.append(value)
-
-    def _include(self, statement: Statement, inputs: Inputs, scope: _Scope) -> None:
-        pattern = statement.word(1)
-        if not pattern or _SHIPPED.fullmatch(pattern):
-            return
-        files = list(inputs.included(pattern, statement.place, self.report))
-        for file in files:
-            self._read(file, inputs.deeper(files), scope)
-
-    def _take(self, statement: Statement, scope: _Scope) -> None:
-        if scope.upstream is not None:
-            if statement.keyword == "server":
-                scope.upstream.servers.append(statement)
-        elif scope.server is not None:
-            if statement.keyword in _PASSES:
-                scope.server.passes.append(statement)
-            elif take := _TAKEN.get(statement.keyword):
-                take(scope.server, statement, self.report)
-
-
-def _ends_within(text: str) -> bool:
-    """Whether the last statement has no end."""
-    for line in reversed(text.split("\n")):
-        bare = line.partition(" #")[0].strip() if not line.lstrip().startswith("#") else ""
-        if bare:
-            return bare[-1] not in ";{}" and "%}" not in bare
-    return False
-
-
-# --- statements of a server ---
-
-
-def _listen(server: _Server, statement: Statement, report: Report) -> None:
-    text, options = statement.word(1), statement.words[2:]
-    protocol = _UDP if "udp" in options or "quic" in options else TCP
-    server.protocols.add(protocol)
-    if text.isdigit() or text.startswith("unix:") or not text:
-        return
-    host, port = words.host_port(text)
-    if "-" in text and ":" not in text and text.replace("-", "").isdigit():
-        return  # a range of ports on every address
-    target = target_of(host, statement.place, report)
-    if target is None:
-        return
-    default = str(_HTTP_PORT) if server.context in ("", "http") else ""
-    for number in ports_of(port or default, statement.place, report):
-        server.listens.append(_Listen(statement.place, target, number, protocol))
-
-
-def _server_name(server: _Server, statement: Statement, report: Report) -> None:
-    del report
-    server.names += [name for name in statement.values if words.is_host_name(name) and name != "_"]
-
-
-def _set(server: _Server, statement: Statement, report: Report) -> None:
-    del report
-    value = statement.word(2)
-    if "$" not in value:
-        server.variables[statement.word(1).removeprefix("$")] = value
-
-
-_TAKEN: Final[dict[str, Callable[[_Server, Statement, Report], None]]] = {
-    "listen": _listen,
-    "server_name": _server_name,
-    "set": _set,
-}
-
-
-# --- facts ---
 
 
 @dataclass(slots=True)
@@ -247,34 +55,34 @@ class _Pass:
     host: str
     port: str
     default_port: int | None
-    upstream: _Upstream | None = None
+    upstream: Upstream | None = None
 
 
 class _Resolver:
     """Tells upstreams from machines, once all of them are known."""
 
-    def __init__(self, reader: _Reader) -> None:
-        self._reader = reader
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
-    def passes(self, server: _Server) -> Iterator[_Pass]:
+    def passes(self, server: Server) -> Iterator[_Pass]:
         """What the server hands requests to; a variable may stand for several."""
         for statement in server.passes:
             for text in self._texts(statement.word(1), server):
                 yield self._pass(statement, text, server)
 
-    def _texts(self, text: str, server: _Server) -> list[str]:
+    def _texts(self, text: str, server: Server) -> list[str]:
         """A value with its variables put in, as far as the files tell them."""
         single = _VARIABLE.sub(
             lambda match: server.variables.get(match[1] or match[2], match[0]), text
         )
         url = _URL.match(single)
         match = _VARIABLE.search(single, 0, url.end() if url else 0)
-        many = self._reader.values.get(match[1] or match[2], []) if match else []
+        many = self._files.values.get(match[1] or match[2], []) if match else []
         if match is None or not many:
             return [single]
         return [single[: match.start()] + one + single[match.end() :] for one in many]
 
-    def _pass(self, statement: Statement, text: str, server: _Server) -> _Pass:
+    def _pass(self, statement: Statement, text: str, server: Server) -> _Pass:
         found = _URL.match(text)
         scheme, authority = (found[1] or "", found[2]) if found else ("", "")
         host, port = words.host_port(authority.rpartition("@")[2])
@@ -285,29 +93,27 @@ class _Resolver:
             statement.place,
             host,
             port,
-            _PASSES[statement.keyword].get(scheme.lower()),
+            _SCHEMES[statement.keyword].get(scheme.lower()),
             self._upstream(server.context, authority, host),
         )
 
-    def _upstream(self, context: str, authority: str, host: str) -> _Upstream | None:
+    def _upstream(self, context: str, authority: str, host: str) -> Upstream | None:
         """An upstream goes by its whole name; in a lone file the context is not known."""
-        upstreams = self._reader.upstreams
-        contexts = dict.fromkeys(
-            (context, "", *sorted(_CONTEXTS)) if not context else (context, "")
-        )
+        upstreams = self._files.upstreams
+        contexts = dict.fromkeys((context, "", *sorted(CONTEXTS)) if not context else (context, ""))
         keys = ((where, name.lower()) for where in contexts for name in (authority, host))
         return next((upstreams[key] for key in keys if key in upstreams), None)
 
 
 def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
-    reader = _Reader(inputs, report)
-    resolver = _Resolver(reader)
+    files = Files(inputs, report)
+    resolver = _Resolver(files)
     direct: list[Fact] = []
     services: dict[tuple[Address | str | None, int | None, str], _Service] = {}
-    for server in reader.servers:
+    for server in files.servers:
         for one in resolver.passes(server):
             if one.upstream is not None:
-                one.upstream.protocols |= server.protocols
+                one.upstream.protocols |= server.behind
                 server.pools |= {one.upstream.name} if one.upstream.name else set()
             else:
                 direct += _proxied(one, server, report)
@@ -317,7 +123,7 @@ def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
             service.names |= set(server.names[:1])
             service.pools |= server.pools
     yield from _vips(services)
-    for upstream in reader.upstreams.values():
+    for upstream in files.upstreams.values():
         yield from _members(upstream, report)
     yield from direct
 
@@ -343,7 +149,7 @@ def _only(found: set[str]) -> str | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _members(upstream: _Upstream, report: Report) -> Iterator[Fact]:
+def _members(upstream: Upstream, report: Report) -> Iterator[Fact]:
     for statement in upstream.servers:
         text, options = statement.word(1), statement.words[2:]
         if text.startswith("unix:"):
@@ -352,7 +158,7 @@ def _members(upstream: _Upstream, report: Report) -> Iterator[Fact]:
         target = target_of(host, statement.place, report)
         if target is None:
             continue
-        default = None if upstream.context == "stream" else _HTTP_PORT
+        default = None if upstream.context == "stream" else HTTP_PORT
         for port in ports_of(port_text or str(default or ""), statement.place, report):
             for protocol in sorted(upstream.protocols) or [TCP]:
                 yield RealServer(
@@ -369,7 +175,7 @@ def _members(upstream: _Upstream, report: Report) -> Iterator[Fact]:
                 )
 
 
-def _proxied(one: _Pass, server: _Server, report: Report) -> Iterator[Fact]:
+def _proxied(one: _Pass, server: Server, report: Report) -> Iterator[Fact]:
     """A machine that is named in the server itself.
 
     A bare name without a port may as well be an upstream of a file that is not here, or some
@@ -383,21 +189,20 @@ def _proxied(one: _Pass, server: _Server, report: Report) -> Iterator[Fact]:
     if target is None:
         return
     port = words.port(one.port) if one.port else one.default_port
-    owners: list[str | None] = [
-        service_name(at.target.where or str(at.target), at.port, at.protocol)
+    ends: list[tuple[str | None, str]] = [
+        (service_name(at.target.where or str(at.target), at.port, at.protocol), at.behind)
         for at in server.listens
     ]
-    for protocol in sorted(server.protocols) or [TCP]:
-        for owner in owners or [None]:
-            yield RealServer(
-                place=one.place,
-                where=target.where,
-                name=target.name,
-                port=port,
-                protocol=protocol,
-                belongs_to=owner,
-                forwarding=Forwarding.PROXY,
-            )
+    for owner, protocol in ends or [(None, each) for each in sorted(server.behind) or [TCP]]:
+        yield RealServer(
+            place=one.place,
+            where=target.where,
+            name=target.name,
+            port=port,
+            protocol=protocol,
+            belongs_to=owner,
+            forwarding=Forwarding.PROXY,
+        )
 
 
 SOURCE: Final = WholeSource(
