@@ -65,6 +65,7 @@ class _Entry:
     ids: tuple[str, ...]
     line: int
     settings: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    is_declared: bool = False  # not only named on the way to another menu
 
     def get(self, *keys: str) -> str:
         """The last value of the first key that has one."""
@@ -146,6 +147,8 @@ def _follow(text: str, number: int, found: Entries) -> tuple[Menu, _Entry | None
             menu = inner
         elif entry is None or not _set(entry, menu, part, number):
             return (), None
+    if entry is not None:
+        entry.is_declared = True
     return menu, entry
 
 
@@ -168,6 +171,7 @@ def _set(entry: _Entry, menu: Menu, text: str, number: int) -> bool:
     if key not in _MENUS[menu]:
         return False
     entry.settings.setdefault(key, []).append((number, value.strip()))
+    entry.is_declared = True
     return True
 
 
@@ -203,7 +207,8 @@ class _Dump:
         yield from self._own_addresses()
 
     def _of(self, menu: Menu) -> Iterator[_Entry]:
-        return (entry for entry in self._entries.get(menu, {}).values() if entry.ids)
+        entries = self._entries.get(menu, {}).values()
+        return (entry for entry in entries if entry.ids and entry.is_declared)
 
     def _virtual_server(self, virt: _Entry) -> Iterator[Fact]:
         where = self._address(virt, "vip")
@@ -345,6 +350,6 @@ def _protocols(service: _Entry) -> Sequence[str]:
 SOURCE: Final = FileSource(
     "alteon",
     "Alteon switches: /cfg/dump, and the report /info/slb/dump",
-    ("alteon*", "*.alteon", "*dump*.txt", "*.cfg"),
+    ("alteon*", "*.txt", "*.cfg", "*.dump"),
     _read,
 )

@@ -29,13 +29,14 @@ _OTHER_VALUES: Final = frozenset({
 })  # fmt: skip
 _TAKES_VALUE: Final = frozenset(_SERVICES) | _SERVER | _OTHER_VALUES
 _PROGRAM: Final = re.compile(r"(?:\A|[/=${(`])ipvsadm\}?\Z", re.IGNORECASE)
+_PROMPT: Final = re.compile(r"\s*\[[^\]\n]{1,80}\]\s*[#$]\s")  # of a session that was copied
 _COMMAND_END: Final = re.compile(r"&&|\|\||[;|]")
 _ASSIGNMENT: Final = re.compile(
     r"\s*(?:export\s+|readonly\s+)?([A-Za-z_]\w*)=([\"']?)([\w.:/\[\]-]{1,99})\2\s*(?:#.*)?\Z"
 )
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
-_SERVICE_ROW: Final = re.compile(r"(TCP|UDP|SCTP|FWM)\s+(\S+)")
+_SERVICE_ROW: Final = re.compile(r"(?:(TCP|UDP|SCTP)\s+(\S+:\S+)|(FWM)\s+(\S+))")
 _SERVER_ROW: Final = re.compile(r"->\s+(\S+)(?:\s+(\S+))?")
 _CONNECTIONS: Final = re.compile(r"IPVS connection entries|Pro FromIP\b")  # another table
 _TABLE: Final = "IP Virtual Server version"
@@ -53,37 +54,46 @@ class _Services:
     """What was read of a file: services in order of their first line, and their real servers."""
 
     places: dict[Service, Place] = field(default_factory=dict)
-    servers: dict[Service, list[RealServer]] = field(default_factory=dict)
+    servers: dict[Service, dict[tuple[Machine, int | None], RealServer]] = field(
+        default_factory=dict
+    )
     known: int = 0  # lines that belong to the format
 
     def add(self, service: Service, place: Place) -> None:
         """A service, the first time it is named."""
         self.places.setdefault(service, place)
-        self.servers.setdefault(service, [])
+        self.servers.setdefault(service, {})
 
     def add_server(
         self, service: Service, place: Place, machine: Machine, port: int | None,
         way: Forwarding | None,
     ) -> None:  # fmt: skip
-        """A real server of a service, whether the service has its own line or not."""
+        """A real server of a service, whether the service has its own line or not.
+
+        A table that was printed twice, or an edited server, is one; the first word on it counts.
+        """
         self.add(service, place)
+        known = self.servers[service].get((machine, port))
+        if known is not None and known.forwarding is not None:
+            return
         server = RealServer(
             place=place, where=machine.where, name=machine.name, port=port,
             protocol=service.protocol if port else None, belongs_to=service.key, forwarding=way,
         )  # fmt: skip
-        self.servers[service].append(server)
+        self.servers[service][machine, port] = server
 
     def facts(self) -> Iterator[Fact]:
         """Each service's address, then its real servers."""
         for service, place in self.places.items():
-            ways = {server.forwarding for server in self.servers[service]}
+            servers = self.servers[service].values()
+            ways = {server.forwarding for server in servers}
             if service.machine is not None:
                 yield Vip(
                     place=place, where=service.machine.where, name=service.machine.name,
                     port=service.port, protocol=service.protocol if service.port else None,
                     forwarding=ways.pop() if len(ways) == 1 else None,
                 )  # fmt: skip
-            yield from self.servers[service]
+            yield from servers
 
 
 def _read(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
@@ -124,6 +134,7 @@ class _Commands:
 
     def take(self, number: int, line: str) -> None:
         """One line, with one command or several."""
+        line = _PROMPT.sub("", line, count=1)
         if line.lstrip().startswith("#"):
             return
         assigned = _ASSIGNMENT.match(line)
@@ -257,7 +268,8 @@ class _Table:
             return True
         place = self._file.at(number)
         if service is not None:
-            self._service = self._service_of(place, service[1], service[2])
+            kind, text = service[1] or service[3], service[2] or service[4]
+            self._service = self._service_of(place, kind, text)
             if self._service is not None:
                 self._found.add(self._service, place)
         elif server is not None and self._service is not None:
@@ -307,6 +319,6 @@ def _number(text: str, base: int) -> int | None:
 SOURCE: Final = FileSource(
     "ipvs",
     "virtual servers of the kernel: ipvsadm-save, ipvsadm -L, /proc/net/ip_vs",
-    ("ipvs*", "ip_vs", "*.rules", "*.ipvs", "proc-net-ip_vs*"),
+    ("ip_vs", "ipvs*", "*.rules", "*.txt"),
     _read,
 )

@@ -29,6 +29,10 @@ GRAMMAR: Final = Grammar(comments="#!", quotes='"', terminator="\n", marks_withi
 _INCLUDE: Final = re.compile(r"include[rmwba]?\Z")
 _NESTED: Final = 32  # blocks in each other; deeper ones are left as they are
 _INSTANCE_ID: Final = re.compile(r"@\^?[^@{]+\Z")  # ``@name text``; not ``@NAME@`` of a template
+_DEFINITION: Final = re.compile(r"\$(\w+)=(.*)\Z", re.DOTALL)
+_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_EXPANDED: Final = 1024  # characters of a word, with what its variables stand for
+_REPEATED: Final = re.compile(r"~(?:SEQx?|LST)\(")  # the rest of the line, once for each value
 # Where one of these stands, the service or instance before it has ended.
 _ROOTS: Final = frozenset({
     "global_defs", "virtual_server", "virtual_server_group", "vrrp_instance", "vrrp_script",
@@ -56,15 +60,17 @@ def _groups(statements: Iterable[Statement]) -> dict[str, tuple[Statement, ...]]
     found: dict[str, tuple[Statement, ...]] = {}
     for one in walk(tuple(statements)):
         if one.keyword == "virtual_server_group":
-            found[one.word(1)] = found.get(one.word(1), ()) + (one.body or ())
+            lines = tuple(line for line in one.body or () if line.body is None)
+            found[one.word(1)] = found.get(one.word(1), ()) + lines
     return found
 
 
 class _Loader:
-    """Reads a file with what it includes."""
+    """Reads a file with what it includes; variables go on from one to the next."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self._variables: dict[str, str | None] = {}  # None: it stands for a block
         self._chain: list[str] = []  # files under way: an include of one of them is a loop
         self._count = 0
 
@@ -86,12 +92,46 @@ class _Loader:
             if _INSTANCE_ID.match(one.keyword) and len(one.words) > 1:
                 # Which machine reads the file is not known: each one's lines count.
                 one = replace(one, words=one.words[1:])
-            if _INCLUDE.match(one.keyword):
+            if self._define(one):
+                continue
+            if "$" in "".join(one.words):
+                one = self._expanded(one)
+            if _REPEATED.match(one.keyword):
+                self._report.partial(one.place, "~SEQ and ~LST are not expanded; write it out")
+            elif _INCLUDE.match(one.keyword):
                 yield from self._included(one, inputs)
             elif one.body and depth < _NESTED:
                 yield replace(one, body=tuple(self._resolved(one.body, inputs, depth + 1)))
             else:
                 yield one
+
+    def _define(self, one: Statement) -> bool:
+        """Whether a statement is ``$NAME=value``; it is taken."""
+        found = _DEFINITION.match(one.keyword)
+        if found is None:
+            return False
+        value = " ".join([found[2], *one.values]).strip()
+        self._variables[found[1]] = value if one.body is None else None
+        return True
+
+    def _expanded(self, one: Statement) -> Statement:
+        """A statement with values for its variables; one that has none stays as it is."""
+
+        def value(match: re.Match[str]) -> str:
+            name = match[1] or match[2]
+            known = self._variables.get(name, match[0])
+            if known is None:
+                self._report.partial(one.place, "a variable that holds a block is not expanded")
+            return match[0] if known is None else known
+
+        words = one.words
+        for _ in range(_NESTED):  # a value may name variables itself
+            text = [_VARIABLE.sub(value, word)[:_EXPANDED] for word in words]
+            new = tuple(part for word in text for part in word.split() or [word])
+            if new == words:
+                break
+            words = new[:_EXPANDED]
+        return replace(one, words=words)
 
     def _included(self, one: Statement, inputs: Inputs) -> Iterator[Statement]:
         for file in inputs.included(one.word(1), one.place, self._report):
@@ -158,6 +198,8 @@ class _Facts:
         found = False
         rest = iter(line.words)
         for word in rest:
+            if word.startswith("//"):  # to people it is a comment
+                break
             if word.lower() in _TAKES_VALUE:
                 next(rest, None)
             elif (where := words.address(word)) is not None:
@@ -189,6 +231,8 @@ class _Facts:
 
     def _services(self, one: Statement, protocol: str) -> Iterator[tuple[Place, Service]]:
         """Of ``virtual_server ADDR PORT``, ``virtual_server fwmark N``, ``… group NAME``."""
+        if one.word(1) == "match":
+            return  # of DPVS: its real servers are addresses that clients get
         if one.word(1) != "group":
             for service in self._line_services(one, one.values, protocol):
                 yield one.place, service
@@ -259,6 +303,6 @@ def _settings(one: Statement) -> dict[str, str]:
 SOURCE: Final = WholeSource(
     "keepalived",
     "keepalived.conf: VRRP addresses, virtual servers and their real servers",
-    ("keepalived*.conf", "keepalived.conf*", "*.conf"),
+    ("*.conf",),
     _read,
 )
