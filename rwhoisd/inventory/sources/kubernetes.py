@@ -32,6 +32,7 @@ _EXAMPLES: Final = frozenset(
 )
 _LEGACY_POOLS: Final = "address-pools"
 _CLOUD_POOL: Final = re.compile(r"(?:cidr|range)-(.+)\Z")
+_JSON: Final = re.compile(r"\s*\{\s*\"")
 _DOCUMENT: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _DEPTH: Final = 8  # lists in lists
 
@@ -79,7 +80,7 @@ def _read(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
 
 def _documents(file: TextFile, report: Report) -> Iterator[tuple[int, Any]]:
     """Each document with the lines before it; a broken one does not hide the others."""
-    if file.text.lstrip().startswith("{"):
+    if _JSON.match(file.text):
         yield 0, json_of(file)
         return
     at = shift = 0
@@ -89,6 +90,8 @@ def _documents(file: TextFile, report: Report) -> Iterator[tuple[int, Any]]:
         yield from ((shift, value) for value in yaml_of(replace(file, text=chunk), inner))
         for found in inner.incomplete:
             reason = found.message.partition(": ")[2]
+            if "{{" in chunk:
+                reason = "it is a template; read what helm template makes of it"
             report.partial(file.at(shift + found.line), reason)
         shift += chunk.count("\n")
         at = end
@@ -207,7 +210,7 @@ def _cilium(manifest: _Manifest) -> Iterator[Fact]:
     for key in ("blocks", "cidrs"):
         for row in manifest.spec.rows(key):
             first, last = row.text("start"), row.text("stop")
-            words = row.text("cidr") or (f"{first}-{last or first}" if first else "")
+            words = row.text("cidr") or (f"{first}-{last}" if last else first)
             if words:
                 yield from _pool(manifest, manifest.name, row.line, words)
 
@@ -229,7 +232,7 @@ def _config_map(manifest: _Manifest) -> Iterator[Fact]:
             part = replace(manifest.file, text=text(value))
             for document in yaml_of(part, Report()):
                 yield from _legacy_pools(inner, document if isinstance(document, Row) else Row())
-        elif manifest.name == "kubevip" and (match := _CLOUD_POOL.match(key)):
+        elif manifest.name in ("kubevip", "plndr") and (match := _CLOUD_POOL.match(key)):
             for word in text(value).split(","):
                 yield from _pool(manifest, match[1], line, word.strip())
 
@@ -241,7 +244,7 @@ def _workload(manifest: _Manifest) -> Iterator[Fact]:
     """The VIP of the control plane: ``address`` in the environment of kube-vip."""
     template = manifest.spec.row("template", "spec")
     for container in (template or manifest.spec).rows("containers"):
-        if "kube-vip" in container.text("image"):
+        if any("kube-vip" in container.text(key) for key in ("image", "name")):
             yield from _kube_vip(manifest, container)
 
 

@@ -20,7 +20,10 @@ from rwhoisd.inventory.words import is_publishable
 _Reader = Callable[[TextFile, Inputs, Report], Iterator[InterfaceAddress]]
 # The first whose mark is in a file reads it; the file's name says less, such as ``lo0.dns``.
 _READERS: Final[tuple[tuple[re.Pattern[str], _Reader], ...]] = (
-    (re.compile(r"^[\s{]*[\"']?network[\"']?[ \t]*:", re.MULTILINE), read_netplan),
+    (
+        re.compile(r"^[\s{]*[\"']?(?:network|autoinstall)[\"']?[ \t]*:", re.MULTILINE),
+        read_netplan,
+    ),
     (
         re.compile(
             r"^[ \t]*(?:iface|auto|allow-\S+|mapping|source|source-directory)[ \t]+\S", re.MULTILINE

@@ -33,6 +33,10 @@ class _Section:
         found = (self.values[key].text for key in keys if key in self.values)
         return next((text for text in found if text), "")
 
+    def word(self, *keys: str) -> str:
+        """As ``text``, without the remark that many write behind a value."""
+        return next(iter(self.text(*keys).split()), "")
+
     def place_of(self, *keys: str) -> Place:
         """Where the first of these keys stands."""
         return next((self.values[key].place for key in keys if key in self.values), self.place)
@@ -73,18 +77,18 @@ def _mha(sections: Sequence[_Section]) -> Iterator[Node]:
         _Section("", Place("")),
     )
     for section in sections:
-        host = section.text("ip", "hostname")
+        host = section.word("ip", "hostname")
         if not _MHA.match(section.name) or not host:
             continue
         never, candidate = (
-            is_true(section.text(key) or default.text(key))
+            is_true(section.word(key) or default.word(key))
             for key in ("no_master", "candidate_master")
         )
         yield Node(
             place=section.place_of("ip", "hostname"),
             host=host,
-            port=section.text("port") or default.text("port"),
-            name=section.text("hostname") if section.text("ip") else None,
+            port=section.word("port") or default.word("port"),
+            name=section.word("hostname"),
             role="slave" if never else "candidate-master" if candidate else None,
             writable=False if never else None,
         )
@@ -93,21 +97,21 @@ def _mha(sections: Sequence[_Section]) -> Iterator[Node]:
 def _maxscale(sections: Sequence[_Section]) -> Iterator[Node]:
     """``type=server``; listeners, services and monitors are of MaxScale itself."""
     for section in sections:
-        if section.text("type").lower() == "server" and section.text("address"):
+        if section.word("type").lower() == "server" and section.word("address"):
             yield Node(
                 place=section.place_of("address"),
-                host=section.text("address"),
-                port=section.text("port"),
+                host=section.word("address"),
+                port=section.word("port"),
                 name=section.name,
-                role=section.text("rank").lower() or None,
+                role=section.word("rank").lower() or None,
             )
 
 
 def _galera(sections: Sequence[_Section]) -> Iterator[Node]:
     """``gcomm://A,B:4567?options``: the port is that of the group, not of the database."""
     for section in sections:
-        own = host_port(section.text("wsrep_node_address"))[0]
-        name = section.text("wsrep_node_name") or None
+        own = host_port(section.word("wsrep_node_address"))[0]
+        name = section.word("wsrep_node_name") or None
         _, scheme, rest = section.text("wsrep_cluster_address").partition("gcomm://")
         nodes = rest.partition("?")[0].split(",") if scheme else []
         hosts = [host for node in nodes if (host := host_port(node)[0])]

@@ -39,7 +39,7 @@ class Node:
         return DatabaseNode(
             place=self.place,
             where=where,
-            name=self.name if where is not None else self.host,
+            name=self.host if where is None else self._own_name(),
             port=number,
             protocol=None if number is None else TCP,
             role=self.role,
@@ -47,3 +47,6 @@ class Node:
             writable=self.writable,
             disabled=self.disabled,
         )
+
+    def _own_name(self) -> str | None:
+        return None if not self.name or address(self.name) else self.name
