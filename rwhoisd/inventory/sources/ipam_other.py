@@ -68,7 +68,9 @@ _FREE: Final = frozenset({"free", "available", "unused", "unallocated", "notused
 _VIRTUAL: Final = frozenset(
     {"vip", "vrrp", "hsrp", "glbp", "carp", "anycast", "virtualip", "virtualipaddress"}
 )
-_SUFFIX: Final = re.compile(r"[-\s](\S+/\d{1,3})$")  # Device42 names the subnet before it
+_SUFFIX: Final = re.compile(
+    r"[-\s]([0-9A-Fa-f.:]+/\d{1,3})$"
+)  # Device42 names the subnet before it
 _INTEGER: Final = re.compile(r"[1-9]\d{7,38}")  # phpIPAM's database keeps addresses as numbers
 
 
@@ -95,7 +97,9 @@ def _read(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
 def _entries(file: TextFile, report: Report) -> Iterator[_Entry]:
     if is_sheet(file):
         for row in sheet_rows(file, report):
-            yield _Entry(prepared(row), file.at(row.line))
+            fields = prepared(row)
+            if not is_passed_over(fields):
+                yield _Entry(fields, file.at(row.line))
         return
     for document in documents(file, report):
         yield from _below(document, file, report)
