@@ -69,11 +69,16 @@ def _below(source: Source, path: Path) -> Iterator[Path]:
     found = sorted(
         file
         for file in path.rglob("*")
-        if file.is_file() and any(fnmatch(file.name, name) for name in source.names)
+        if file.is_file() and any(_is_called(file, name) for name in source.names)
     )
     if not found:
         raise failed(path, 0, f"holds no file that is called {' or '.join(source.names)}")
     yield from found
+
+
+def _is_called(file: Path, pattern: str) -> bool:
+    """A pattern with a slash is one of the whole path: ``*/host_vars/*``."""
+    return fnmatch(file.as_posix() if "/" in pattern else file.name, pattern)
 
 
 def in_order(facts: Iterable[Fact]) -> Iterator[Fact]:

@@ -8,26 +8,30 @@ addresses and networks stand in variables, in the inventory or beside it in ``gr
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final
 
 from rwhoisd.formats.findings import FormatError
+from rwhoisd.inventory import words
 from rwhoisd.inventory.facts import DatabaseNode, Fact, Host, Kind, StorageNode, Vip
 from rwhoisd.inventory.source import Inputs, Report, TextFile, WholeSource
 from rwhoisd.inventory.sources import ansible_files as files
 from rwhoisd.inventory.sources.ansible_groups import (
-    CLUSTER_VARIABLES,
     is_everybody,
     nearest,
     roles,
+    told_by,
 )
 from rwhoisd.inventory.sources.ansible_model import Inventory, Machine, Scope
 from rwhoisd.inventory.sources.ansible_variables import facts_of
 from rwhoisd.inventory.structures import Items, Row, text
 
-NAMES: Final = ("hosts*", "inventory*", "*.ini", "*.yml", "*.yaml", "*.json", "all", "multinode")
+NAMES: Final = (
+    "hosts*", "inventory*", "*.ini", "*.yml", "*.yaml", "*.json", "multinode",
+    "*/group_vars/*", "*/host_vars/*",
+)  # fmt: skip
 _VARIABLE_FOLDERS: Final = frozenset({"group_vars", "host_vars"})
 # Folders of a project of Ansible that hold no inventory.
 _OTHER_FOLDERS: Final = frozenset({
@@ -148,28 +152,27 @@ class _Machines:
         self._inventory = inventory
         names = list(inventory.children)
         direct = {group for machine in inventory.machines.values() for group in machine.groups}
-        self._roles = roles(names, direct, self._clusters())
+        self._roles = roles(names, direct, self._told())
         self._storage = nearest(self._roles, Kind.STORAGE_NODE, inventory.children)
         self._databases = nearest(self._roles, Kind.DBNODE, inventory.children)
         self._local = {
             scope.group
             for scope in inventory.scopes
-            if scope.group and text(scope.row.get("ansible_connection")) == "local"
+            if scope.machine is None and text(scope.row.get("ansible_connection")) == "local"
         }
 
-    def _clusters(self) -> dict[str, Kind]:
-        """Groups that a variable makes a cluster."""
-        return {
-            scope.group: kind
+    def _told(self) -> dict[str, Kind]:
+        """Groups whose variables say what they are."""
+        found = {
+            scope.group: told_by(scope.row)
             for scope in self._inventory.scopes
-            if scope.group and not is_everybody(scope.group)
-            for variable, kind in CLUSTER_VARIABLES.items()
-            if variable in scope.row
+            if scope.group and not is_everybody(scope.group) and told_by(scope.row)
         }
+        return {group: kind for group, kind in found.items() if kind is not None}
 
     def facts(self) -> Iterator[Fact]:
         for machine in self._inventory.machines.values():
-            if not machine.is_local() and not self._local & set(machine.groups):
+            if not machine.is_local() and not self._local & machine.groups.keys():
                 yield from self._facts_of(machine)
 
     def _facts_of(self, machine: Machine) -> Iterator[Fact]:
@@ -195,14 +198,15 @@ class _Machines:
             )  # fmt: skip
 
 
-def _chosen(groups: list[str], found: dict[str, str]) -> str | None:
+def _chosen(groups: Iterable[str], found: dict[str, str]) -> str | None:
     """The storage group of a machine: one that it stands in itself, else one further up."""
     own = next((group for group in groups if found.get(group) == group), None)
     return own or next((found[group] for group in groups if group in found), None)
 
 
 def _role(values: dict[str, Any]) -> str | None:
-    return next((role for key in _ROLES if (role := text(values.get(key)))), None)
+    found = (text(values.get(key)) for key in _ROLES)
+    return next((role for role in found if words.is_host_name(role)), None)
 
 
 def _drives(values: dict[str, Any]) -> int | None:

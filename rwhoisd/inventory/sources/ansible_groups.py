@@ -43,8 +43,27 @@ _CEPH: Final = frozenset(
 )
 _UMBRELLAS: Final = ("ceph", "gluster", "glusterfs", "minio", "swift", "nfs")
 _EVERYBODY: Final = frozenset({"all", "ungrouped"})
-# Variables that pigsty gives to the groups that are its clusters.
-CLUSTER_VARIABLES: Final = {"pg_cluster": Kind.DBNODE, "minio_cluster": Kind.STORAGE_NODE}
+# Beginnings of variables that tell what the machines of a group are, whatever it is called:
+# of pigsty's clusters, of the roles of GlusterFS.
+_TELLING: Final = {
+    "pg_cluster": Kind.DBNODE, "pg_seq": Kind.DBNODE, "mysql_cluster": Kind.DBNODE,
+    "mysql_seq": Kind.DBNODE, "minio_cluster": Kind.STORAGE_NODE, "minio_seq": Kind.STORAGE_NODE,
+    "gluster_infra_": Kind.STORAGE_NODE, "glusterfs_devices": Kind.STORAGE_NODE,
+    "lvm_volumes": Kind.STORAGE_NODE,
+}  # fmt: skip
+
+
+def told_by(variables: Iterable[str]) -> Kind | None:
+    """What variables of a group, or of a machine in it, say of the group."""
+    return next(
+        (
+            kind
+            for name in variables
+            for beginning, kind in _TELLING.items()
+            if name.startswith(beginning)
+        ),
+        None,
+    )
 
 
 def is_everybody(group: str) -> bool:
@@ -52,8 +71,14 @@ def is_everybody(group: str) -> bool:
     return group.lower() in _EVERYBODY
 
 
+_CAMEL: Final = re.compile(r"([a-z0-9])([A-Z])")
+
+
 def _words(group: str) -> list[str]:
-    return [word for word in re.split(r"[^a-z0-9]+", group.lower()) if word]
+    """``ceph-osd_hosts``: ceph, osd, hosts; ``CephStorage``: ceph, storage and the whole."""
+    parts = [group, _CAMEL.sub(r"\1 \2", group)]
+    found = (word for part in parts for word in re.split(r"[^a-z0-9]+", part.lower()) if word)
+    return list(dict.fromkeys(found))
 
 
 def _is_front(words: Iterable[str]) -> bool:

@@ -35,7 +35,7 @@ class Machine:
 
     name: str
     place: Place
-    groups: list[str] = field(default_factory=list)  # that it stands in itself
+    groups: dict[str, None] = field(default_factory=dict)  # that it stands in itself, in order
     values: dict[str, Any] = field(default_factory=dict)
 
     def take(self, row: Row, place: Place) -> None:
@@ -87,7 +87,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Scope:
-    """Variables of a group or a machine, or of everybody."""
+    """Variables of a group, of a machine (with the group of its line), or of everybody."""
 
     row: Row
     file: TextFile
@@ -120,17 +120,20 @@ class Inventory:
         if words.is_placeholder(pattern):
             report.warn(place, "name of a host is still to be filled in; skipped")
             return
-        names = list(expanded(pattern))
+        names = [name for name in expanded(pattern) if _is_name(name)]
         if not names:
-            report.warn(place, f"range of hosts is none, or has more than {MOST_HOSTS}; skipped")
+            report.warn(place, f"is no host, or a range of more than {MOST_HOSTS}; skipped")
         self.group(group)
         for name in names:
             machine = self.machines.setdefault(name, Machine(name, place))
-            if group not in machine.groups:
-                machine.groups.append(group)
+            machine.groups[group] = None
             machine.take(row, place)
         if row and names:
-            self.scopes.append(Scope(row, self.file, machine=names[0]))
+            self.scopes.append(Scope(row, self.file, group, names[0]))
+
+
+def _is_name(name: str) -> bool:
+    return words.is_host_name(name) or words.address(name) is not None
 
 
 def expanded(pattern: str) -> Iterator[str]:

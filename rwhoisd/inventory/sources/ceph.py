@@ -7,6 +7,7 @@ give one storage node for each machine with OSDs, and a host for each other one.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from rwhoisd.formats.findings import FormatError
@@ -23,15 +24,22 @@ DEEPEST: Final = 32  # buckets above a host
 _ADDRESS: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\]|(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d.])")
 _SHADOW: Final = "~"  # ``default~hdd``: the same hosts again, for one class of devices
 _OSDS: Final = "osd"
+# ``ceph report`` and warnings print lines before it.
+_JSON: Final = re.compile(r"\A(?:[ \t]*(?:[^{\[\s][^\n]*)?\n)*[ \t]*(?P<json>[{\[])")
 _SPECS: Final = re.compile(r"^\s*service_type:", re.MULTILINE)
 
 
 def _read(inputs: Inputs, report: Report) -> Iterable[Fact]:
     cluster = Cluster()
     for file in inputs.files:
-        if file.text.lstrip().startswith(("{", "[")):
+        if begin := _JSON.search(file.text):
+            whole = replace(
+                file,
+                text="\n" * file.text.count("\n", 0, begin.start("json"))
+                + file.text[begin.start("json") :],
+            )
             try:
-                _dispatch(json_of(file), file, cluster, report)
+                _dispatch(json_of(whole), file, cluster, report)
             except FormatError as error:  # the other files still count
                 report.partial(file.at(error.findings[0].line), error.findings[0].message)
         elif _SPECS.search(file.text):
@@ -89,18 +97,31 @@ def _take_tree(tree: Row, file: TextFile, cluster: Cluster) -> None:
         name = node.text("name")
         if node.text("type") != "host" or not name or _SHADOW in name:
             continue
-        disks = [text(child) for child in node.items_of("children") if _is_disk(text(child))]
+        disks = _disks(node, nodes)
         if not disks:
             continue  # a bucket that was left behind: nothing is stored there
         machine = cluster.machine(name, file.at(node.line))
         machine.add_disks(disks)
         machine.put(_path(node, above))
-        if node.text("kb"):
+        if node.text("kb").isdigit():
             machine.capacity = f"{node.text('kb')} KiB"
 
 
-def _is_disk(number: str) -> bool:
-    return number.isdigit()  # buckets have negative numbers
+def _disks(host: Row, nodes: dict[str, Row]) -> list[str]:
+    """The OSDs of a host, by number; there may be a chassis between. Buckets are negative."""
+    disks: list[str] = []
+    seen: set[str] = set()
+    below = [text(child) for child in host.items_of("children")]
+    while below:
+        number = below.pop()
+        node = nodes.get(number, Row())
+        if number in seen or node.text("type") == "host":
+            continue
+        seen.add(number)
+        if number.isdigit():
+            disks.append(number)
+        below += [text(child) for child in node.items_of("children")]
+    return disks
 
 
 def _path(node: Row, above: dict[str, Row]) -> list[str]:
@@ -150,10 +171,10 @@ def _take_mon_map(value: Row, file: TextFile, cluster: Cluster) -> None:
     for mon in (value if "mons" in value else value.row("monmap")).rows("mons"):
         where = _first(mon, "public_addrs", "public_addr", "addr")
         if where is not None or mon.text("name"):
-            cluster.machine(mon.text("name"), file.at(mon.line), where).add(where)
+            cluster.machine(mon.text("name"), file.at(mon.line), where)
 
 
-# --- ceph orch host ls, host specs of cephadm ---
+# --- ceph orch host ls, specs of cephadm ---
 
 
 def _host_rows(value: Any) -> list[Row]:
@@ -174,8 +195,29 @@ def _take_hosts(value: Any, file: TextFile, cluster: Cluster) -> None:
     for row in _host_rows(value):
         machine = cluster.machine(row.text("hostname"), file.at(row.line))
         machine.add(_first(row, "addr"))
-        if _OSDS in (text(label) for label in row.items_of("labels")):
-            machine.is_storage = True
+        machine.labels.update(text(label) for label in row.items_of("labels"))
+        machine.is_storage |= _OSDS in machine.labels
+        location = row.row("location")
+        machine.put([text(name) for kind, name in location.items() if kind != "host"])
+
+
+def _is_service(value: Any) -> bool:
+    return isinstance(value, Row) and bool(value.text("service_type"))
+
+
+def _take_service(value: Row, file: TextFile, cluster: Cluster) -> None:
+    """Where a spec wants OSDs; the other services make no storage node."""
+    if value.text("service_type") != _OSDS:
+        return
+    placement = value.row("placement")
+    for name in placement.items_of("hosts"):
+        line = placement.line_of("hosts")
+        cluster.machine(
+            text(name).split()[0] if text(name) else "", file.at(line)
+        ).is_storage = True
+    label, pattern = placement.text("label"), placement.text("host_pattern")
+    if label or pattern:
+        cluster.place_disks(label, pattern)
 
 
 # --- ceph osd|mon|mgr|mds metadata ---
@@ -225,6 +267,7 @@ _SHAPES: Final[tuple[tuple[Fits, Take], ...]] = (
     (_is_node_list, _take_node_list),
     (_is_mon_map, _take_mon_map),
     (_host_rows, _take_hosts),
+    (_is_service, _take_service),
     (_metadata, _take_metadata),
     (_is_osd_map, _take_osd_map),
     (lambda value: isinstance(value, Row) and "osdmap" in value, _take_report),

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 
 from rwhoisd.inventory import words
 from rwhoisd.inventory.facts import Address, Fact, Host, Place, StorageNode
@@ -18,6 +19,7 @@ class Machine:
     disks: set[str] = field(default_factory=set)
     paths: list[list[str]] = field(default_factory=list)
     addresses: list[Address] = field(default_factory=list)
+    labels: set[str] = field(default_factory=set)  # of cephadm
     capacity: str | None = None
 
     def add(self, where: Address | None) -> None:
@@ -39,6 +41,7 @@ class Machine:
         """What another output says of the same machine."""
         self.is_storage |= other.is_storage
         self.disks |= other.disks
+        self.labels |= other.labels
         for path in other.paths:
             self.put(path)
         for where in other.addresses:
@@ -71,21 +74,34 @@ class Cluster:
     def __init__(self) -> None:
         self._machines: dict[str, Machine] = {}
         self._disks: dict[str, tuple[list[Address], Place]] = {}
+        self._wanted: dict[tuple[str, str], None] = {}
 
     def machine(self, name: str, place: Place, where: Address | None = None) -> Machine:
         """The machine of this name, a new one when it was not named yet."""
-        if words.is_placeholder(name):
+        if not words.is_host_name(name):
+            where = words.address(name) or where
             name = ""
-        key = name.lower() or str(where or "")
-        return self._machines.setdefault(key, Machine(name, place))
+        machine = self._machines.get(name.lower() or str(where), Machine(name, place))
+        machine.add(where)
+        if name or where:
+            self._machines[name.lower() or str(where)] = machine
+        return machine
 
     def disk_at(self, number: str, addresses: list[Address], place: Place) -> None:
         """Where the daemon of an OSD listens; another command may tell on which machine it is."""
         if addresses:
             self._disks[number] = addresses, place
 
+    def place_disks(self, label: str, pattern: str) -> None:
+        """A spec of cephadm puts OSDs on machines with a label, or names like a pattern."""
+        self._wanted[label, pattern] = None
+
     def facts(self) -> Iterator[Fact]:
         """The facts of all machines."""
+        for label, pattern in self._wanted:
+            for machine in self._machines.values():
+                fits = fnmatch(machine.name, pattern) if pattern else label in machine.labels
+                machine.is_storage |= bool(machine.name) and fits
         self._join_domains()
         self._join_addresses()
         self._join_disks()

@@ -136,7 +136,7 @@ def _zone(numbers: Sequence[str]) -> str:
     """Failure domain as rings name it: ``region 1/zone 2``."""
     labels = ("region", "zone") if len(numbers) == 2 else ("zone",)
     pairs = zip(labels, numbers, strict=False)
-    return "/".join(f"{label} {number}" for label, number in pairs if number)
+    return "/".join(f"{label} {number}" for label, number in pairs if number.isdigit())
 
 
 # --- commands that add devices ---
