@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from rwhoisd.formats.findings import FormatError
@@ -11,6 +12,7 @@ from rwhoisd.inventory.scan import Reading, in_order
 from rwhoisd.inventory.source import Inputs, Report, Source, TextFile, find_source, text_of
 
 SEPARATORS = st.sampled_from([" ", " ", "\n", "\n", "\t", "  ", "", "\r\n", "\n\n"])
+UNHURRIED = settings(deadline=None)  # a busy machine is no failure
 SECRETS = st.from_regex(r"Zq[A-Za-z0-9]{10}Zq", fullmatch=True)  # a word that no format has
 
 

@@ -37,6 +37,7 @@ def read_report(file: TextFile, report: Report) -> Iterator[Fact]:
     for number, line in enumerate(file.lines, 1):
         yield from reader.take(number, line)
     yield from reader.end()
+    yield from reader.idle()
     if not reader.known and file.text.strip():
         report.partial(file.at(0), "it is neither /cfg/dump nor /info/slb/dump")
 
@@ -51,6 +52,8 @@ class _Report:
         self._vip: Vip | None = None  # without its services
         self._has_service = False
         self._service: tuple[str, int | None, str] | None = None  # owner, real port, protocol
+        self._listed: dict[Address, RealServer] = {}  # of the section of real servers
+        self._serving: set[Address] = set()
 
     def take(self, number: int, line: str) -> Iterator[Fact]:
         """One line."""
@@ -72,7 +75,12 @@ class _Report:
             yield from self.end()
             self._begin(number, where, row[3])
         else:
-            yield from self._real_server(number, where, row[3])
+            server = self._real_server(number, where, row[3])
+            if self._is_real_section:
+                self._listed.setdefault(where, server)
+            else:
+                self._serving.add(where)
+                yield server
 
     def _begin(self, number: int, where: Address, rest: str) -> None:
         name = re.search(r"\bvname\s+([^,]+)", rest)
@@ -86,6 +94,12 @@ class _Report:
         if self._vip is not None and not self._has_service:
             yield self._vip
         self._vip = self._service = None
+
+    def idle(self) -> Iterator[Fact]:
+        """The real servers that no service was seen to have."""
+        for where, server in self._listed.items():
+            if where not in self._serving:
+                yield server
 
     def _services(self, number: int, row: re.Match[str]) -> Iterator[Fact]:
         if self._vip is None or not isinstance(self._vip.where, Address):
@@ -105,11 +119,11 @@ class _Report:
             protocol=protocol if port else None,
         )  # fmt: skip
 
-    def _real_server(self, number: int, where: Address, rest: str) -> Iterator[Fact]:
+    def _real_server(self, number: int, where: Address, rest: str) -> RealServer:
         parts = [part.strip() for part in rest.split(",")]
         named = not _NO_NAME.match(parts[0]) and not _MAC.match(parts[0])
         owner, port, protocol = self._service or (None, None, None)
-        yield RealServer(
+        return RealServer(
             place=self._file.at(number), where=where,
             name=(parts[0] or None) if named else None, port=port,
             protocol=protocol if port else None, belongs_to=owner,

@@ -8,6 +8,7 @@ with a mark (``;``) or with its line. Words of templates (``${NAME}``, ``{{ name
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 from rwhoisd.inventory.facts import Place
@@ -93,6 +94,7 @@ def _tokens(text: str, grammar: Grammar) -> Iterator[tuple[str, str]]:
         yield match.lastgroup or "word", match[0]
 
 
+@cache
 def _pattern(grammar: Grammar) -> re.Pattern[str]:
     by_line = grammar.terminator == "\n"
     marks = re.escape(grammar.comments)
@@ -126,6 +128,7 @@ class _Reader:
         self._file = file
         self._by_line = grammar.terminator == "\n"
         self._quotes = re.compile(rf"\\(.)|[{re.escape(grammar.quotes)}]", re.DOTALL)
+        self._alone = grammar.quotes  # a quote that nothing closes is dropped
         self._line = 1
         self._open = [_Open(0)]
         self._stray: list[Place] = []
@@ -133,7 +136,9 @@ class _Reader:
     def take(self, kind: str, text: str) -> None:
         """One more token."""
         match kind:
-            case "word" | "rest":
+            case "word":
+                self._word(text)
+            case "rest" if text not in self._alone:
                 self._word(text)
             case "newline" if self._by_line:
                 self._end()

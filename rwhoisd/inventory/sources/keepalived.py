@@ -77,7 +77,7 @@ class _Loader:
     def load(self, file: TextFile, inputs: Inputs) -> Iterator[Statement]:
         """Its statements; an include statement is replaced by those of the files it names."""
         tree = tree_of(file, GRAMMAR)
-        for place in tree.unclosed:
+        for place in tree.unclosed[:_NESTED]:
             self._report.partial(place, "the block that opens here is not closed; add its }")
         for place in tree.stray:
             self._report.warn(place, "a } closes nothing; is one before it needless?")
@@ -150,6 +150,7 @@ class _VirtualServer:
     protocol: str = TCP
     forwarding: Forwarding | None = None
     group: str | None = None
+    is_outgoing: bool = False  # SNAT of DPVS: what it calls real servers clients get as addresses
 
 
 class _Facts:
@@ -212,6 +213,9 @@ class _Facts:
 
     def _virtual_server(self, one: Statement) -> Iterator[Fact]:
         settings = _settings(one)
+        if one.word(1) == "match":
+            self._server = _VirtualServer(is_outgoing=True)
+            return
         protocol = words.protocol(settings.get("protocol", TCP))
         if protocol is None:
             self._report.warn(one.place, "protocol is not TCP, UDP or SCTP; read as TCP")
@@ -231,8 +235,6 @@ class _Facts:
 
     def _services(self, one: Statement, protocol: str) -> Iterator[tuple[Place, Service]]:
         """Of ``virtual_server ADDR PORT``, ``virtual_server fwmark N``, ``… group NAME``."""
-        if one.word(1) == "match":
-            return  # of DPVS: its real servers are addresses that clients get
         if one.word(1) != "group":
             for service in self._line_services(one, one.values, protocol):
                 yield one.place, service
@@ -265,11 +267,13 @@ class _Facts:
 
     def _real_server(self, one: Statement) -> Iterator[Fact]:
         """``real_server ADDR [PORT]`` and ``sorry_server ADDR [PORT]``."""
+        server = self._server
+        if server.is_outgoing:
+            return
         machine = Machine.of(one.word(1))
         if machine is None:
             self._skip(one, one.word(1), "address")
             return
-        server = self._server
         port = self._port(one, one.word(2))
         kind = forwarding(_settings(one).get("lvs_method", "")) or server.forwarding
         keys: list[str | None] = [service.key for service in server.services]
