@@ -32,6 +32,7 @@ from rwhoisd.inventory.sources.records import (
     is_sheet,
     row_of,
     sheet_of,
+    squash,
 )
 from rwhoisd.inventory.structures import Items, Row
 
@@ -53,6 +54,18 @@ _LEFT_OUT: Final = frozenset(
         "customfields", "customfielddata", "configcontext", "localcontextdata",
         "localconfigcontextdata", "natinside", "natoutside", "parent", "tags", "permissions",
     }
+)  # fmt: skip
+# Names of columns that tell what the lines of a sheet are; the first that fits counts.
+_HEADERS: Final[tuple[tuple[str, tuple[set[str], ...]], ...]] = (
+    (RANGE, ({"startaddress", "endaddress"},)),
+    (ADDRESS, ({"address"}, {"ipaddress"}, {"host", "masklength"})),
+    (PREFIX, ({"prefix"}, {"prefixflat"}, {"network", "prefixlength"})),
+    (SERVICE, ({"ports", "protocol"}, {"port", "protocol"})),
+    (DEVICE, ({"primaryip4"}, {"primaryip"}, {"ipv4address"})),
+)
+# What a service is of; without any of them, a protocol and a port are of something else.
+_PARENTS: Final = (
+    "device", "virtualmachine", "parent", "parentname", "parentobjecttype", "ipaddresses",
 )  # fmt: skip
 _FREE: Final = frozenset({"family", "address", "prefix", "vrf", "description"})
 
@@ -96,14 +109,23 @@ def _records(file: TextFile, report: Report, pages: list[_Page]) -> Iterator[Rec
 def _sheet_records(file: TextFile, report: Report) -> Iterator[Record]:
     """The header of a sheet decides what its lines are."""
     header: tuple[str, ...] | None = None
+    model = ""
     for line in sheet_of(file, report):
         if header is None:
             header = line.cells
+            model = _model_of_header({squash(cell) for cell in header})
             continue
         fields = Fields(row_of(header, line))
-        model = _model_by_names(fields)
         if model:
             yield Record(model, fields, fields.text("id"), file.at(line.number))
+
+
+def _model_of_header(names: set[str]) -> str:
+    """The model of a sheet's lines; "" for none that is read."""
+    for model, needed in _HEADERS:
+        if any(wanted <= names for wanted in needed):
+            return AGGREGATE if model == PREFIX and _is_aggregate(names) else model
+    return ""
 
 
 def _below(document: Any, file: TextFile, pages: list[_Page]) -> Iterator[Record]:
@@ -180,16 +202,22 @@ def _model_by_names(fields: Fields) -> str:
     """The model that a record has by the names of its fields; "" for none that is read."""
     if "startaddress" in fields and "endaddress" in fields:
         return RANGE
-    if _is_address(fields.text("prefix", "prefixflat")):
-        return AGGREGATE if "rir" in fields and "status" not in fields else PREFIX
+    network = fields.text("prefix", "prefixflat", "network")
+    if "/" in network and _is_address(network) and "assignedobject" not in fields:
+        return AGGREGATE if _is_aggregate(set(fields.names())) else PREFIX
     if _is_address(fields.text("address", "ipaddress")):
         return ADDRESS
-    if ("ports" in fields or "port" in fields) and "protocol" in fields:
-        return SERVICE
+    if "protocol" in fields and fields.value("ports", "port") is not None:
+        return SERVICE if any(name in fields for name in _PARENTS) else ""
     if "groupid" in fields and "protocol" in fields:
         return GROUP
     is_machine = any(name in fields for name in ("primaryip4", "primaryip6", "primaryip"))
     return DEVICE if is_machine else ""
+
+
+def _is_aggregate(names: set[str]) -> bool:
+    """Whether a prefix is what a registry gave; Nautobot's own prefixes have a status as well."""
+    return "rir" in names and "status" not in names
 
 
 def _is_address(written: str) -> bool:

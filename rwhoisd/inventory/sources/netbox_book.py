@@ -142,8 +142,15 @@ class Book:
         return found + self._in_groups.get(record.key, [])
 
     def primary(self, record: Record) -> list[tuple[Place, Address]]:
-        """The addresses that a device or virtual machine is reached at."""
-        names = ("primaryip4", "primaryip6", "primaryip", "oobip")
+        """The addresses that a device or virtual machine is reached at by all."""
+        return self._held(record, "primaryip4", "primaryip6", "primaryip")
+
+    def held(self, record: Record) -> list[tuple[Place, Address]]:
+        """The same, and the address for its management."""
+        names = ("primaryip4", "primaryip6", "primaryip", "ipv4address", "ipv6address", "oobip")
+        return self._held(record, *names)
+
+    def _held(self, record: Record, *names: str) -> list[tuple[Place, Address]]:
         found = (self.address(record.fields.value(name)) for name in names)
         return [(record.place, where) for where in dict.fromkeys(found) if where]
 

@@ -87,6 +87,8 @@ def _is_unused(fields: Fields) -> bool:
 def _block(record: Record, book: Book) -> Iterator[Fact]:
     fields = record.fields
     written = fields.text("prefix", "prefixflat")
+    if not written and "/" in fields.text("network"):  # Nautobot
+        written = fields.text("network")
     where = words.prefix(written)
     if where is None and not written:  # Nautobot's dump has them apart
         written = fields.text("network")
@@ -95,7 +97,7 @@ def _block(record: Record, book: Book) -> Iterator[Fact]:
         _unread(record, book, written, "prefix")
         return
     is_aggregate = record.model == AGGREGATE
-    status = choice(fields.value("status", "type"), _STATUSES)
+    status = choice(fields.value("status", "type", "prefixtype"), _STATUSES)
     yield Block(
         place=record.place,
         where=where,
@@ -162,7 +164,7 @@ def _service(record: Record, book: Book) -> Iterator[Fact]:
 
 def _device(record: Record, book: Book) -> Iterator[Fact]:
     name = record.fields.text("name", "display", "displayname") or None
-    for place, where in book.primary(record):
+    for place, where in book.held(record):
         if where not in book.known:
             for port, protocol in book.services.get(where, NO_PORT):
                 yield Host(place=place, where=where, name=name, port=port, protocol=protocol)
