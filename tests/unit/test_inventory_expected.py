@@ -3,6 +3,7 @@
 ``tests/inventory_fixtures/KIND/NAME.expected.json`` tells of the file or folder ``NAME``:
 
 - ``files``: read these together, instead of ``NAME``
+- ``settings``: names of files in the folder, by the setting that names them
 - ``facts``: each of them is found; ``optional``: may be found; nothing else is
 - ``must_not``: ``{"value": …}`` stands nowhere, ``{"value": …, "kinds": […]}`` in no fact of these
   kinds, ``{"no_kind": …}`` and ``{"no_port": …}``: there is no such fact
@@ -31,6 +32,7 @@ class Expected:
     optional: Rows = field(default_factory=list)
     must_not: Rows = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
     warned: list[int] | None = None
     whole: bool = True
     file: str = ""
@@ -41,7 +43,8 @@ class Expected:
 def reading_of(path: Path, expected: Expected) -> Reading:
     names = expected.files or [path.name.removesuffix(MARK)]
     files = [path.parent / name for name in names]
-    return scan(find_source(path.parent.name), files, root=path.parent)
+    settings = {key: str(path.parent / name) for key, name in expected.settings.items()}
+    return scan(find_source(path.parent.name), files, root=path.parent, settings=settings)
 
 
 def keyed(rows: Rows) -> set[str]:

@@ -26,7 +26,7 @@ from rwhoisd.inventory.facts import (
     Where,
 )
 from rwhoisd.inventory.source import Inputs, Report, TextFile, WholeSource
-from rwhoisd.inventory.sources.records import documents, is_sheet, row_of, sheet_of
+from rwhoisd.inventory.sources.records import documents, is_json, is_sheet, row_of, sheet_of
 from rwhoisd.inventory.sources.table_mapping import SKIP, YES, RecordMapping, TableMapping
 from rwhoisd.inventory.structures import Items, Row, text
 
@@ -53,7 +53,7 @@ def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
     for file in inputs.files:
         rows = list(_rows(file, mapping, report))
         if rows:
-            _check_columns(file, mapping, rows, TextFile(name, written))
+            _check_columns(file, mapping, rows, TextFile(name, written), report)
         for row in rows:
             for record in mapping.record:
                 yield from _Reading(mapping, record, file.at(row.line), report).facts(row)
@@ -112,16 +112,24 @@ def values_at(value: Any, path: str) -> list[Any]:
 
 
 def _check_columns(
-    file: TextFile, mapping: TableMapping, rows: list[Row], written: TextFile
+    file: TextFile, mapping: TableMapping, rows: list[Row], written: TextFile, report: Report
 ) -> None:
-    """Raises: FormatError, when the mapping names a column that no row has."""
+    """Tells of columns that no row has: in a sheet a mistake, in JSON they may be left out.
+
+    Raises: FormatError.
+    """
     known = {key for row in rows for key in row}
     for record in mapping.record:
         for column in [*record.column.given().values(), *record.only, *record.not_]:
-            if column not in known and column.partition(".")[0] not in known:
-                line = next((n for n, at in enumerate(written.lines, 1) if column in at), 0)
-                has = ", ".join(sorted(known)[:20])
-                raise failed(written.name, line, f"names column {column!r}; {file.name} has {has}")
+            if column in known or column.partition(".")[0] in known:
+                continue
+            line = next((n for n, at in enumerate(written.lines, 1) if column in at), 0)
+            has = ", ".join(sorted(known)[:20])
+            message = f"names column {column!r}; {file.name} has {has}"
+            if is_json(file):
+                report.warn(written.at(line), message)
+            else:
+                raise failed(written.name, line, message)
 
 
 @dataclass(frozen=True)
