@@ -36,6 +36,25 @@ def read_text(kind: str, *texts: str) -> Reading:
     return reading
 
 
+def rows_of(reading: Reading) -> list[str]:
+    """Facts as people read them: ``rip 192.0.2.1 80/tcp = NAME @ OWNER (off)``."""
+    return [
+        " ".join(
+            part
+            for part in (
+                fact.kind.value,
+                str(fact.where or ""),
+                fact.service or "",
+                f"= {fact.name}" if fact.name else "",
+                f"@ {fact.belongs_to}" if fact.belongs_to else "",
+                "(off)" if fact.disabled else "",
+            )
+            if part
+        )
+        for fact in reading.facts
+    ]
+
+
 def said(reading: Reading) -> str:
     """All that a reading could let out: rows, each field of each fact, warnings, failures."""
     rows = json.dumps([fact.as_row() for fact in reading.facts])

@@ -76,9 +76,13 @@ class Cluster:
 
 
 def facts_of(cluster: Cluster, report: Report) -> Iterator[Fact]:
-    """VIPs, then hosts."""
+    """VIPs, then hosts. Two agents may hold one address: in a cloud, and on the machine."""
+    seen: set[tuple[object, str | None]] = set()
     for resource in cluster.resources.values():
-        yield from _vips(resource, cluster, report)
+        for vip in _vips(resource, cluster, report):
+            if (key := (vip.where or vip.name, vip.belongs_to)) not in seen:
+                seen.add(key)
+                yield vip
     for bundle in cluster.bundles:
         yield from _addresses(bundle, report)
     for node in cluster.nodes:

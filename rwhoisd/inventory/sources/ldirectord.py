@@ -120,9 +120,9 @@ class _Service:
 def _service_of(virtual: _Virtual, report: Report) -> _Service | None:
     """The service of a ``virtual=`` line; None, with a warning, when it names none."""
     value, place = virtual.setting.value.strip("\"'"), virtual.setting.place
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return _Service(None, None, TCP, int(value[:10]))
-    host, port_text = words.host_port(value)
+    host, port_text = _host_port(value)
     target = target_of(host, place, report)
     if target is None:
         return None
@@ -132,8 +132,12 @@ def _service_of(virtual: _Virtual, report: Report) -> _Service | None:
     return _Service(target, port, words.protocol(virtual.protocol) or default)
 
 
+def _host_port(text: str) -> tuple[str, str]:
+    """As all do, and ``192.0.2.2::5060``, as it stands in the sample that is handed out."""
+    return words.host_port(text.replace("::", ":") if "." in text and "[" not in text else text)
+
+
 def _port(text: str, place: Place, report: Report) -> int | None:
-    text = text.lstrip(":")  # ``192.0.2.2::5060`` stands in the sample that is handed out
     port = words.port(text)
     if port is None and text not in ("", "0"):
         report.warn(place, "a port that is none; the fact goes without")
@@ -144,7 +148,7 @@ def _real_servers(virtual: _Virtual, service: _Service, report: Report) -> Itera
     for setting in virtual.reals:
         address, options = _halves(setting.value)
         first, arrow, rest = address.partition(_ARROW)
-        host, port_text = words.host_port(rest if arrow else first)
+        host, port_text = _host_port(rest if arrow else first)
         port = _port(port_text, setting.place, report) or service.port
         targets = _targets(first, host if arrow else "", setting.place, report)
         for target in targets:
@@ -153,7 +157,7 @@ def _real_servers(virtual: _Virtual, service: _Service, report: Report) -> Itera
 
 def _targets(first: str, last: str, place: Place, report: Report) -> list[Target]:
     """The servers of ``FIRST->LAST``; of one alone ``last`` is ""."""
-    host = first if last else words.host_port(first)[0]
+    host = first if last else _host_port(first)[0]
     if last:
         found = words.addresses_of(f"{host.strip('[]')}-{last}")
         if found is not None:
@@ -197,7 +201,7 @@ def _real(
 def _fallback(setting: _Setting, service: _Service, report: Report) -> Iterator[Fact]:
     """The standby; most are this machine itself, which is none."""
     address, options = _halves(setting.value)
-    host, port_text = words.host_port(address)
+    host, port_text = _host_port(address)
     target = target_of(host, setting.place, report)
     if target is not None:
         port = _port(port_text, setting.place, report) or service.port

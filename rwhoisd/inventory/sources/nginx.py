@@ -109,7 +109,7 @@ def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
     files = Files(inputs, report)
     resolver = _Resolver(files)
     direct: list[Fact] = []
-    services: dict[tuple[Address | str | None, int | None, str], _Service] = {}
+    services: dict[tuple[Address, int | None, str], _Service] = {}
     for server in files.servers:
         for one in resolver.passes(server):
             if one.upstream is not None:
@@ -118,7 +118,7 @@ def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
             else:
                 direct += _proxied(one, server, report)
         for listen in server.listens:
-            key = (listen.target.where or listen.target.name, listen.port, listen.protocol)
+            key = (listen.where, listen.port, listen.protocol)
             service = services.setdefault(key, _Service(listen.place))
             service.names |= set(server.names[:1])
             service.pools |= server.pools
@@ -129,14 +129,13 @@ def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
 
 
 def _vips(
-    services: dict[tuple[Address | str | None, int | None, str], _Service],
+    services: dict[tuple[Address, int | None, str], _Service],
 ) -> Iterator[Fact]:
     for (where, port, protocol), service in services.items():
-        name = where if isinstance(where, str) else _only(service.names)
         yield Vip(
             place=service.place,
-            where=None if isinstance(where, str) else where,
-            name=name,
+            where=where,
+            name=_only(service.names),
             port=port,
             protocol=protocol,
             forwarding=Forwarding.PROXY,
@@ -190,8 +189,7 @@ def _proxied(one: _Pass, server: Server, report: Report) -> Iterator[Fact]:
         return
     port = words.port(one.port) if one.port else one.default_port
     ends: list[tuple[str | None, str]] = [
-        (service_name(at.target.where or str(at.target), at.port, at.protocol), at.behind)
-        for at in server.listens
+        (service_name(at.where, at.port, at.protocol), at.behind) for at in server.listens
     ]
     for owner, protocol in ends or [(None, each) for each in sorted(server.behind) or [TCP]]:
         yield RealServer(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from rwhoisd.inventory import words
-from rwhoisd.inventory.facts import TCP, Place
+from rwhoisd.inventory.facts import TCP, Address, Place
 from rwhoisd.inventory.source import Inputs, Report, TextFile
 from rwhoisd.inventory.sources.blocks import Grammar, Statement, tree_of
-from rwhoisd.inventory.sources.targets import Target, ports_of, target_of
+from rwhoisd.inventory.sources.targets import ports_of, target_of
 
 # What hands requests on.
 PASSES: Final = frozenset(
@@ -46,7 +46,7 @@ class Listen:
     """An address that a server listens on."""
 
     place: Place
-    target: Target
+    where: Address
     port: int | None
     protocol: str
     behind: str  # the protocol that machines behind it are spoken to
@@ -189,11 +189,11 @@ def _listen(server: Server, statement: Statement, report: Report) -> None:
     if "-" in text and ":" not in text and text.replace("-", "").isdigit():
         return  # a range of ports on every address
     target = target_of(host, statement.place, report)
-    if target is None:
-        return
+    if target is None or target.where is None:
+        return  # a name says of no address that it is ours
     default = str(HTTP_PORT) if server.context in ("", "http") else ""
     for number in ports_of(port or default, statement.place, report):
-        server.listens.append(Listen(statement.place, target, number, protocol, behind))
+        server.listens.append(Listen(statement.place, target.where, number, protocol, behind))
 
 
 def _server_name(server: Server, statement: Statement, report: Report) -> None:
