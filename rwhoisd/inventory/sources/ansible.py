@@ -127,7 +127,7 @@ def _facts(inventory: Inventory, report: Report) -> Iterator[Fact]:
         if machine is not None and scope.row is not machine.values:
             _take_later(machine, scope)
         yield from facts_of(scope, _owner(scope, machine), report)
-    yield from _Machines(inventory).facts()
+    yield from _Machines(inventory, report).facts()
 
 
 def _take_later(machine: Machine, scope: Scope) -> None:
@@ -148,8 +148,9 @@ def _owner(scope: Scope, machine: Machine | None) -> str | None:
 class _Machines:
     """The machines of an inventory, by what their groups say."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, report: Report) -> None:
         self._inventory = inventory
+        self._report = report
         names = list(inventory.children)
         direct = {group for machine in inventory.machines.values() for group in machine.groups}
         self._roles = roles(names, direct, self._told())
@@ -177,6 +178,8 @@ class _Machines:
 
     def _facts_of(self, machine: Machine) -> Iterator[Fact]:
         where, name = machine.any_address(), machine.shown_name()
+        if where is None and machine.is_unfilled():
+            self._report.warn(machine.place, "address is still to be filled in; known by its name")
         storage = _chosen(machine.groups, self._storage)
         database = _chosen(machine.groups, self._databases)
         if storage is not None:

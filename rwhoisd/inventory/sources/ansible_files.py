@@ -94,14 +94,14 @@ def _load_ini_host(
         parts = shlex.split(line, comments=True)
     except ValueError:  # a quote that is not closed
         parts = line.split()
-    if not parts:
-        return
+    if not parts or "=" in parts[0] or parts[1:2] == ["="]:
+        return  # a variable that has strayed
     row = Row()
     row.line = number
     for part in parts[1:]:
         key, equals, value = part.partition("=")
         if equals:
-            row[key] = value
+            row[key] = _unquoted(value)
     inventory.hosts(_without_port(parts[0]), group, row, number, report)
 
 

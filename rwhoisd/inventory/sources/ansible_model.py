@@ -63,6 +63,10 @@ class Machine:
                     return where
         return None
 
+    def is_unfilled(self) -> bool:
+        """Whether its address is a template, or a mark of what is still to be filled in."""
+        return any(words.is_placeholder(text(self.values.get(key))) for key in (*_FIRST, *_NEXT))
+
     def shown_name(self) -> str | None:
         """Its name; where the inventory's is an address, that of a variable."""
         if words.address(self.name) is None:

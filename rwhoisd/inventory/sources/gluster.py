@@ -247,11 +247,11 @@ def _take_heketi_node(
     pool: _Pool, manage: list[str], storage: list[str], place: Place
 ) -> _Node | None:
     """Data goes to the storage addresses; a management address may be another, or a name."""
-    names = [one for one in manage if words.address(one) is None]
-    node = pool.node([*storage, *names], place) or pool.node(manage, place)
+    named = [one for one in manage if words.address(one) is None]
+    others = [where for one in manage if (where := words.address(one)) is not None]
+    node = pool.node([*storage, *named], place) or pool.node(map(str, others), place)
     if node is not None:
-        found = (words.address(one) for one in manage)
-        node.managed += [one for one in found if one is not None and one not in node.managed]
+        node.managed += [where for where in others if where not in node.managed]
     return node
 
 
