@@ -94,12 +94,14 @@ async def _show_area(store: Store, area: AuthorityArea, *, json: bool) -> None:
         "guardians": list(area.guardians),
         "masters": [str(m) for m in area.masters],
         "slaves": [str(s) for s in slaves],
+        "answer-to": list(area.audience),
         "classes": [c.name for c in area.schema.classes],
         "objects": {f"{c.class_name} from {c.source}": c.objects for c in counts},
     }
     if json:
         common.as_json(facts)
         return
+    facts["answer-to"] = facts["answer-to"] or "everybody"
     for name, value in facts.items():
         typer.echo(f"{name}: {_in_words(value)}")
 

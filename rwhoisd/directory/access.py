@@ -19,7 +19,7 @@ from rwhoisd.directory.names import ADDRESS_BITS, Network
 Address = tuple[int, int]
 
 EVERYBODY: Final = "all"
-_MAPPED: Final = "::ffff:"
+_MAPPED: Final = 0xFFFF  # ::ffff:0:0/96 above its last 32 bits
 
 
 def address_from_text(text: str) -> Address | None:
@@ -29,9 +29,10 @@ def address_from_text(text: str) -> Address | None:
     """
     if ":" not in text:
         return _parsed(socket.AF_INET, 4, text)
-    if text.startswith(_MAPPED) and "." in text:
-        return _parsed(socket.AF_INET, 4, text[len(_MAPPED) :])
-    return _parsed(socket.AF_INET6, 6, text.partition("%")[0])
+    found = _parsed(socket.AF_INET6, 6, text.partition("%")[0])
+    if found is not None and found[1] >> 32 == _MAPPED:
+        return 4, found[1] & 0xFFFFFFFF
+    return found
 
 
 def _parsed(family: int, version: int, text: str) -> Address | None:
@@ -55,7 +56,31 @@ def prefixes_from_text(text: str) -> tuple[Network, ...]:
     address = ipaddress.ip_address(text.strip().partition("/")[0])
     if address != loose.network_address:
         raise ValueError(f"{text!r} has bits set behind the prefix; write {str(loose)!r}")
-    return (Network(loose.version, int(loose.network_address), loose.prefixlen),)
+    return (_counted(Network(loose.version, int(loose.network_address), loose.prefixlen)),)
+
+
+def _counted(network: Network) -> Network:
+    """The block as clients are told apart: an IPv4-mapped one is IPv4."""
+    if network.family == 6 and network.length >= 96 and network.start >> 32 == _MAPPED:
+        return Network(4, network.start & 0xFFFFFFFF, network.length - 96)
+    return network
+
+
+def audience_from_texts(texts: Iterable[str]) -> tuple[str, ...]:
+    """The prefixes an authority area is answered to, as ``AuthorityArea.audience`` has them.
+
+    Raises: ValueError with the mend, for what is no prefix, for none at all and for everybody,
+    who needs no list.
+    """
+    found: dict[str, None] = {}
+    for text in texts:
+        networks = prefixes_from_text(text)
+        if any(network.length == 0 for network in networks):
+            raise ValueError(f"{text!r} is everybody; to answer everybody leave the list out")
+        found.update((str(network), None) for network in networks)
+    if not found:
+        raise ValueError("no network is named; name one, or to answer everybody leave the list out")
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Final, Literal
 
+from rwhoisd.directory.access import audience_from_texts
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.schema import Schema
 from rwhoisd.directory.soa import Soa
@@ -51,7 +52,9 @@ class AuthorityArea:
 
     ``soa`` is None for a slave area that was never synchronised. ``charset`` is the encoding
     in which the area's text goes over the wire. ``position`` is its place in the server's
-    list of areas, which is the order of answers.
+    list of areas, which is the order of answers. ``audience`` are the prefixes of those to whom
+    the area is answered, everybody when there is none: for all others it does not exist
+    (docs/adr/0007-area-audience.md).
     """
 
     name: AreaName
@@ -64,3 +67,8 @@ class AuthorityArea:
     transfer_arguments: str = ""
     charset: str = "utf-8"
     position: int = 0
+    audience: tuple[str, ...] = ()  # canonical, see access.audience_from_texts
+
+    def __post_init__(self) -> None:
+        if self.audience and self.audience != audience_from_texts(self.audience):
+            raise ValueError(f"audience {self.audience} is not written canonically")

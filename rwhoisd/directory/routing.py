@@ -25,11 +25,13 @@ LinkLookup = Callable[[int, HierarchicalName], Sequence[str]]
 class AreaTree:
     """The areas of a server by place, so that the one that covers a name is found at once."""
 
-    def __init__(self, areas: Iterable[AreaName]) -> None:
-        """``areas`` by number; of two with one name the first counts."""
+    def __init__(self, areas: Iterable[AreaName | None]) -> None:
+        """``areas`` by number, None where there is none; of two with one name the first counts."""
         networks: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
         self._domains: Final[dict[tuple[str, ...], int]] = {}
         for number, area in enumerate(areas):
+            if area is None:
+                continue
             place = area.place
             if isinstance(place, Network):
                 shift = ADDRESS_BITS[place.family] - place.length

@@ -216,6 +216,11 @@ class _AreaWriter:
         pairs += [("slave", f"{s.host} {s.port}") for s in area.slaves]
         if area.transfer_arguments:
             pairs.append(("xfer-arg", area.transfer_arguments))
+        if area.audience:
+            self._find(
+                f"area {area.name} is answered to {', '.join(area.audience)} only; ARIN's server"
+                " answers everybody"
+            )
         return pairs + [("guardian", g) for g in area.guardians]
 
     def _find(self, message: str) -> None:

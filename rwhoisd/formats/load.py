@@ -39,6 +39,7 @@ class Options:
     dry_run: bool = False
     max_removals: float = 0.1  # share of the source's objects that may go in one load
     keep_order: bool = True  # a known area stays where it stands among the areas
+    keep_audience: bool = False  # the files cannot say who is answered
     unique: bool = True  # refuse double primary keys (324); data of ARIN's server has some
     diffs: bool = False  # tell what happens to each object, dry run or not
     progress: Progress = field(default=lambda _area, _count: None)
@@ -129,6 +130,7 @@ class _AreaLoad:
         area = self._placed(before)
         result = self._result = AreaResult(area.name.text, created=before is None)
         result.definition_changed = before is None or _definition(area) != _definition(before)
+        result.findings += _opened(before, area)
         if before is None and not (self._options.dry_run or self._options.diffs):
             return await self._fill(change, area, result)
         planner = Planner(
@@ -161,6 +163,8 @@ class _AreaLoad:
         area = self._area
         if before is not None and self._options.keep_order:
             area = replace(area, position=before.position)
+        if before is not None and self._options.keep_audience:
+            area = replace(area, audience=before.audience)
         if before is None or before.soa is None or area.soa is None:
             return area
         # The files do not know of changes that came another way: a serial never goes back.
@@ -270,6 +274,14 @@ async def _stored(change: AreaChange, known: Known) -> Object | None:
     return stored.object if stored else None
 
 
+def _opened(before: AuthorityArea | None, area: AuthorityArea) -> list[Finding]:
+    """The warning that everybody will be answered from an area that had an audience."""
+    if before is None or not before.audience or area.audience:
+        return []
+    only = ", ".join(before.audience)
+    return [Finding(f"store:{area.name}", 0, f"everybody is answered now, not {only} only")]
+
+
 def _definition(area: AuthorityArea) -> AuthorityArea:
     """An area without what every change moves."""
     return replace(area, soa=area.soa and replace(area.soa, serial_number=""))
@@ -311,7 +323,9 @@ async def import_installation(
     Only objects that came from its files are replaced and removed. An area that it no longer
     has goes, unless somebody else keeps objects there.
     """
-    options = replace(options or Options(), prune=True, keep_order=False, unique=False)
+    options = replace(
+        options or Options(), prune=True, keep_order=False, keep_audience=True, unique=False
+    )
     result = ImportResult([], list(installation.findings))
     for data in installation.areas:
         result.areas.append(await _import_area(store, data, options))

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Self, TextIO
 
 from pydantic import Field, field_validator
 
+from rwhoisd.directory.access import audience_from_texts
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.format import Flavour
@@ -57,7 +58,10 @@ class SoaTable(Strict):
 
 
 class ZoneTable(Strict):
-    """``zone.toml``. ``classes`` names classes that ship, or files (they end in ``.toml``)."""
+    """``zone.toml``. ``classes`` names classes that ship, or files (they end in ``.toml``).
+
+    ``answer-to``: the networks that get answers from the area; without it everybody does.
+    """
 
     name: str
     soa: SoaTable
@@ -66,6 +70,12 @@ class ZoneTable(Strict):
     guardians: Texts = ()
     slaves: Texts = ()
     charset: str = "utf-8"
+    answer_to: Texts = ()
+
+    @field_validator("answer_to")
+    @classmethod
+    def _an_audience(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return audience_from_texts(value)
 
     @field_validator("name")
     @classmethod
@@ -175,6 +185,7 @@ def _read_area(folder: Path, position: int) -> AuthorityArea:
             slaves=tuple(HostPort(*_server(slave)) for slave in table.slaves),
             charset=table.charset,
             position=position,
+            audience=table.answer_to,
         )
     except ValueError as error:
         raise failed(path, 0, str(error)) from error
@@ -337,6 +348,8 @@ def zone_toml(area: AuthorityArea) -> str:
         lines.append(f"guardians = {toml_text(area.guardians)}")
     if area.slaves:
         lines.append(f"slaves = {toml_text(tuple(str(s) for s in area.slaves))}")
+    if area.audience:
+        lines.append(f"answer-to = {toml_text(area.audience)}")
     lines += ["", "[soa]"]
     for name in Soa.__dataclass_fields__:
         value = getattr(area.soa, name, "")

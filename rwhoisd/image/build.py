@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -113,6 +114,7 @@ class _Build:
         self._backwards = Sorter(place / f"{SPILL}-reversed") if reverse else None
         self._side = BulkWriter(self._env)
         self._links: dict[bytes, list[bytes]] = {}
+        self._findable: Counter[int] = Counter()  # objects, by area number
         created = TimeStamp.from_datetime(datetime.now(UTC)).text
         self._head = Head(eol.decode("ascii"), created, reversed=reverse)
 
@@ -179,6 +181,7 @@ class _Build:
             note_link(self._head, area, place)
         self._head.objects += 1
         self._head.refused += not obj.indexed
+        self._findable[renderer.pair.area_number] += obj.indexed
 
     def _write_rows(self) -> None:
         packed = chain.from_iterable(self._rows.sorted_lists())
@@ -203,7 +206,7 @@ class _Build:
         with self._env.env.begin(write=True) as txn:
             for number, area in enumerate(scopes.areas):
                 serial = serials.get(area.name.text, meta.NO_SERIAL)
-                meta.write_area(self._env, txn, number, area, serial)
+                meta.write_area(self._env, txn, number, area, serial, self._findable[number])
             meta.write_built(self._env, txn, starts)
             meta.write_head(self._env, txn, self._head)
 

@@ -1,6 +1,7 @@
 """Bringing an image up to date with the journal of its source."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -184,6 +185,7 @@ class _Update:
         self._scopes = Scopes(wanted.areas)
         self._renderers = Renderers(self._scopes.pairs, image.eol)
         self._added: dict[int, tuple[int, int]] = {}  # records written here → order, row
+        self._findable = Counter(dict(enumerate(image.findable_counts)))
 
     def run(self) -> None:
         """Write everything and commit."""
@@ -226,6 +228,7 @@ class _Update:
         txn.delete(number, db=self._env.raw)
         self._head.objects -= 1
         self._head.refused -= not obj.indexed
+        self._findable[pair.area_number] -= obj.indexed
 
     def _add(
         self, txn: lmdb.Transaction, records: RecordWriter, area: int, stored: StoredObject
@@ -251,6 +254,7 @@ class _Update:
         self._add_links(txn, pair, obj, keys.LISTED.pack(0, obj.order, row, record))
         self._head.objects += 1
         self._head.refused += not obj.indexed
+        self._findable[pair.area_number] += obj.indexed
 
     def _add_links(self, txn: lmdb.Transaction, pair: Pair, obj: Object, link: bytes) -> None:
         for place in self._renderers[pair].links(obj):
@@ -283,7 +287,7 @@ class _Update:
             serial = wanted.serials[area.name.text]
             same = number < len(before) and before[number] == area
             if not same or known[area.name.text] != serial:
-                meta.write_area(self._env, txn, number, area, serial)
+                meta.write_area(self._env, txn, number, area, serial, self._findable[number])
         meta.write_head(self._env, txn, head)
 
 

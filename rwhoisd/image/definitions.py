@@ -23,6 +23,7 @@ def area_to_text(area: AuthorityArea) -> str:
             "transfer_arguments": area.transfer_arguments,
             "charset": area.charset,
             "position": area.position,
+            "audience": area.audience,
         }
     )
 
@@ -39,6 +40,7 @@ def area_from_text(text: str, schemas: dict[tuple[ClassDef, ...], Schema]) -> Au
         soa=None,
         schema=schemas.setdefault(classes, Schema(classes)),
         guardians=tuple(fields.pop("guardians")),
+        audience=tuple(fields.pop("audience")),
         masters=tuple(HostPort(**m) for m in fields.pop("masters")),
         slaves=tuple(HostPort(**s) for s in fields.pop("slaves")),
         **fields,

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from rwhoisd.image.errors import ImageError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MAGIC: Final = "rwhoisd image"
 
 RECORDS: Final = "records.dat"

@@ -108,11 +108,21 @@ def read_built(env: Environment, txn: lmdb.Transaction) -> "array[int]":
 
 
 def write_area(
-    env: Environment, txn: lmdb.Transaction, number: int, area: AuthorityArea, serial: TimeStamp
+    env: Environment,
+    txn: lmdb.Transaction,
+    number: int,
+    area: AuthorityArea,
+    serial: TimeStamp,
+    findable: int,
 ) -> None:
-    """Put an area's definition, its SOA and the serial of its last change that is in the image."""
+    """Put an area's definition and its state.
+
+    That is its SOA, the serial of its last change that is in the image, and how many of its
+    objects queries can find.
+    """
     suffix = number.to_bytes(2)
-    state = json.dumps({"soa": soa_to_text(area.soa), "serial": serial.text})
+    fields = {"soa": soa_to_text(area.soa), "serial": serial.text, "findable": findable}
+    state = json.dumps(fields)
     txn.put(_AREA + suffix, area_to_text(area).encode(), db=env.meta)
     txn.put(_STATE + suffix, state.encode(), db=env.meta)
 
@@ -136,6 +146,12 @@ def with_state(area: AuthorityArea, state: str) -> AuthorityArea:
 def serial_of(state: str) -> TimeStamp:
     """The serial of a state."""
     return TimeStamp(json.loads(state)["serial"])
+
+
+def findable_of(state: str) -> int:
+    """How many objects of the area queries can find, by its state."""
+    count: int = json.loads(state)["findable"]
+    return count
 
 
 def _values(env: Environment, txn: lmdb.Transaction, prefix: bytes) -> list[str]:

@@ -4,6 +4,7 @@ import logging
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from heapq import merge
 from pathlib import Path
@@ -30,14 +31,17 @@ from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import floor_boundary
 from rwhoisd.image.records import RecordFiles
 from rwhoisd.image.rendering import REFERRED_AREA, Flag, Renderers, place_of, raw_object
-from rwhoisd.image.scopes import Pair, Scopes
+from rwhoisd.image.scopes import AREA_BITS, Pair, Scopes
 from rwhoisd.query.parser import Names
 
 _log = logging.getLogger(__name__)
 _REFERRAL: Final = "Referral"
+_VIEWS: Final = 64  # kept views of a version
+_HIDDEN: Final = 50  # hidden keys that are passed over for each that may be found
 _ATTEMPTS: Final = 20  # to open what a builder may be replacing at the same moment
 
 Hit = tuple[int, int]  # scope, record
+_END: Final = 1 << 32  # above all scopes
 
 
 class Generation:
@@ -131,7 +135,11 @@ class ImageReader:
 
 
 class Image:
-    """One version of the directory. It does not change; records are numbers that belong to it."""
+    """One version of the directory. It does not change; records are numbers that belong to it.
+
+    A view of it (:meth:`view_for`) gives what it would give if some areas did not exist; numbers
+    of areas and records stay what they are.
+    """
 
     def __init__(
         self, generation: Generation, txn: lmdb.Transaction, head: Head, scopes: Scopes
@@ -139,10 +147,13 @@ class Image:
         self.generation = generation
         self.head = head
         self.scopes = scopes
+        self.hidden = scopes.hidden  # numbers of areas that a view leaves out
+        self.restricted = scopes.restricted  # whether there are clients who get a view
+        self._views: dict[frozenset[int], Image] = {}
         self.version = (generation.number, head.counter)
         self.eol = head.eol.encode("ascii")
         self.object_count = head.objects  # all that are stored
-        self.findable_count = head.objects - head.refused
+        self._findable = head.objects - head.refused
         self.created = head.created
         self.env: Environment = generation.env
         self.txn = txn
@@ -163,11 +174,55 @@ class Image:
         """Whether no later version of this generation is committed."""
         return bool(self.txn.id() == self.env.last_transaction)
 
+    def view_for(self, address: str) -> "Image":
+        """What a client at ``address`` gets to see: areas with another audience do not exist."""
+        hidden = self.scopes.hidden_from(address)
+        if hidden == self.hidden:
+            return self
+        view = self._views.get(hidden)
+        if view is None:
+            if len(self._views) >= _VIEWS:
+                self._views.clear()
+            view = self._views[hidden] = self._with(self.scopes.without(hidden))
+        return view
+
+    @property
+    def whole(self) -> "Image":
+        """The image that this is a view of, for what does not depend on who asks."""
+        # Made anew, as a view that kept it would be a cycle, and its transaction last too long.
+        return self._with(self.scopes.whole) if self.hidden else self
+
+    def _with(self, scopes: Scopes) -> "Image":
+        view = copy(self)
+        fields = vars(view)
+        fields.update(scopes=scopes, hidden=scopes.hidden, _views={})
+        for name in ("areas", "findable_count"):
+            fields.pop(name, None)  # it may have been made of other areas
+        return view
+
     @cached_property
     def areas(self) -> tuple[AuthorityArea, ...]:
-        """All areas in the order of answers; the index is the area's number."""
+        """All areas in the order of answers."""
         states = meta.read_states(self.env, self.txn)
-        return tuple(map(meta.with_state, self.scopes.areas, states))
+        areas = map(meta.with_state, self.scopes.areas, states)
+        return tuple(area for n, area in enumerate(areas) if n not in self.hidden)
+
+    def area_number(self, area: AuthorityArea) -> int:
+        """The number of an area; it is its place in ``areas`` unless this is a view."""
+        return next(n for n, a in enumerate(self.scopes.areas) if a.name == area.name)
+
+    @cached_property
+    def findable_count(self) -> int:
+        """How many objects queries can find."""
+        if not self.hidden:
+            return self._findable
+        counts = self.findable_counts
+        return self._findable - sum(counts[number] for number in self.hidden)
+
+    @property
+    def findable_counts(self) -> list[int]:
+        """How many objects of each area queries can find, by its number."""
+        return list(map(meta.findable_of, meta.read_states(self.env, self.txn)))
 
     @property
     def serials(self) -> dict[str, TimeStamp]:
@@ -306,6 +361,21 @@ class Image:
 
     # The index
 
+    def hides(self, stored: bytes, value: bytes) -> bool:
+        """Whether a key, with the posting that ``terms_between`` gives, has hidden entries only."""
+        hidden = self.hidden
+        if not hidden:
+            return False
+        if value:
+            return hidden.issuperset([scope >> AREA_BITS for scope in keys.entries(value)[::2]])
+        first = 0
+        while first < _END and (hit := next(self.many_hits(stored, first, _END), None)):
+            area = hit[0] >> AREA_BITS
+            if area not in hidden:
+                return False
+            first = (area + 1) << AREA_BITS
+        return True
+
     def posting(self, key: bytes) -> tuple[int, ...] | None:
         """Scope, record, scope, record, … of a key that is not cut; None for a long posting."""
         value = self._get(key, None, self._terms)
@@ -317,7 +387,7 @@ class Image:
         """Whether a key that is not cut has a posting."""
         return self._get(key, None, self._terms) is not None
 
-    def hits(self, key: bytes, first: int = 0, end: int = 1 << 32) -> Iterator[Hit]:
+    def hits(self, key: bytes, first: int = 0, end: int = _END) -> Iterator[Hit]:
         """Entries of a key with scopes in ``[first, end)``, in answer order."""
         stored = keys.stored_key(key)
         flat = self.posting(stored)
@@ -392,6 +462,7 @@ class Image:
             return None
         wanted = text[::-1]
         found: list[bytes] = []
+        hidden = 0
         with self.txn.cursor(self.env.reversed) as cursor:
             pairs: Any = cursor.iternext() if cursor.set_range(wanted[: keys.CUT]) else ()
             for stored, value in pairs:
@@ -399,10 +470,20 @@ class Image:
                     break
                 backwards = value or stored
                 if backwards.startswith(wanted):
-                    found.append(keys.EXACT + backwards[::-1])
-                if len(found) > most:
+                    key = keys.EXACT + backwards[::-1]
+                    if self._hides_key(key):
+                        hidden += 1
+                    else:
+                        found.append(key)
+                if len(found) > most or hidden > most * _HIDDEN:
                     return None
         return sorted(found)
+
+    def _hides_key(self, key: bytes) -> bool:
+        if not self.hidden:
+            return False
+        stored = keys.stored_key(key)
+        return self.hides(stored, self._get(stored, None, self._terms))
 
     def postings_around(self, network: Network) -> tuple[int, ...] | None:
         """Entries of the network, then of each around it; None when a posting is long."""

@@ -8,11 +8,14 @@ class of an area; its scopes follow each other.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from rwhoisd.directory.access import AccessRules, address_from_text
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.routing import AreaTree
 from rwhoisd.directory.schema import (
     AttributeDef,
     AttributeType,
@@ -24,14 +27,16 @@ from rwhoisd.image.errors import ImageError
 from rwhoisd.query.parser import Names
 
 REFERRAL_CLASS: Final = "referral"
-_AREA_BITS: Final = 16
-_MOST: Final = 1 << _AREA_BITS
+AREA_BITS: Final = 16
+_MOST: Final = 1 << AREA_BITS
 _PARTS: Final = (
     ("text", IndexType.EXACT),
     ("networks", IndexType.CIDR),
     ("sounds", IndexType.SOUNDEX),
 )
 _PLANS: Final = 1024  # kept plans; class and attribute words are few, but areas may have many
+_VIEWS: Final = 64  # kept views; each hides other areas
+_CLIENTS: Final = 4096  # clients whose view is remembered
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,11 @@ class Plan:
 
 
 class Scopes:
-    """All pairs of a list of areas, in answer order."""
+    """All pairs of a list of areas, in answer order.
+
+    A view of them (:meth:`without`) hides areas: all numbers stay what they are, but nothing is
+    looked for there, and their words are unknown.
+    """
 
     def __init__(self, areas: Sequence[AuthorityArea]) -> None:
         if len(areas) > _MOST:
@@ -109,9 +118,17 @@ class Scopes:
             self._add_area(number, area)
         self._firsts = [pair.first for pair in self.pairs]
         self._plans: dict[tuple[str | None, str | None], Plan] = {}
+        self.whole = self
+        self.hidden = frozenset[int]()  # numbers of areas
+        self._audiences = [
+            (n, AccessRules.from_texts(a.audience)) for n, a in enumerate(areas) if a.audience
+        ]
+        self.restricted = bool(self._audiences)  # some area is not for everybody
+        self._clients: dict[str, frozenset[int]] = {}
+        self._views: dict[frozenset[int], Scopes] = {}
 
     def _add_area(self, number: int, area: AuthorityArea) -> None:
-        first = number << _AREA_BITS
+        first = number << AREA_BITS
         numbers = area.schema.attribute_numbers
         classes: list[Pair] = []
         for class_number, class_def in enumerate(area.schema.classes):
@@ -123,9 +140,52 @@ class Scopes:
             self._by_name[number, class_def.name.lower()] = pair
             first = pair.end
             classes.append(pair)
-        if first - (number << _AREA_BITS) > _MOST:
+        if first - (number << AREA_BITS) > _MOST:
             raise ImageError(f"area {area.name}: more than {_MOST} attributes in all classes")
         self.of_area.append(classes)
+
+    def hidden_from(self, address: str) -> frozenset[int]:
+        """Numbers of the areas that are not answered to a client at ``address``.
+
+        Who has no address (a local socket) is outside of every audience.
+        """
+        hidden = self._clients.get(address)
+        if hidden is None:
+            if len(self._clients) >= _CLIENTS:
+                self._clients.clear()
+            client = address_from_text(address)
+            hidden = frozenset(n for n, rules in self._audiences if not rules.allows(client))
+            self._clients[address] = hidden
+        return hidden
+
+    def without(self, hidden: frozenset[int]) -> "Scopes":
+        """The view in which the areas with these numbers do not exist."""
+        if not hidden:
+            return self.whole
+        view = self._views.get(hidden)
+        if view is None:
+            if len(self._views) >= _VIEWS:
+                self._views.clear()
+            view = self._views[hidden] = self._made_without(hidden)
+        return view
+
+    def _made_without(self, hidden: frozenset[int]) -> "Scopes":
+        view = copy(self)  # the numbering is shared, as the index is, and so are the views
+        fields = vars(view)
+        fields.update(hidden=hidden, _plans={})
+        for name in ("id_scopes", "names", "shown", "tree"):
+            fields.pop(name, None)  # it may have been made of other areas
+        return view
+
+    @cached_property
+    def shown(self) -> tuple[Pair, ...]:
+        """The pairs that are not hidden."""
+        return tuple(p for p in self.pairs if p.area_number not in self.hidden)
+
+    @cached_property
+    def tree(self) -> AreaTree:
+        """The areas by place, for referrals."""
+        return AreaTree(None if n in self.hidden else a.name for n, a in enumerate(self.areas))
 
     def pair(self, area_number: int, class_name: str) -> Pair | None:
         """The class called ``class_name`` (any case, canonical) of an area."""
@@ -143,12 +203,12 @@ class Scopes:
     @cached_property
     def id_scopes(self) -> frozenset[int]:
         """Scopes of the base attribute ID."""
-        return frozenset(p.scope_of["id"] for p in self.pairs)
+        return frozenset(p.scope_of["id"] for p in self.shown)
 
     @cached_property
     def names(self) -> Names:
         """The words that the query language knows as classes and attributes."""
-        schemas = [area.schema for area in self.areas]
+        schemas = [a.schema for n, a in enumerate(self.areas) if n not in self.hidden]
         words = frozenset[str]().union(*(s.attribute_names for s in schemas))
         return Names(class_names(schemas), words)
 
@@ -185,9 +245,9 @@ class Scopes:
 
     def _in_class(self, class_name: str | None) -> list[Pair]:
         if class_name is None:
-            return [p for p in self.pairs if not p.is_referral]
+            return [p for p in self.shown if not p.is_referral]
         folded = class_name.lower()
-        return [p for p in self.pairs if p.class_def.name.lower() == folded]
+        return [p for p in self.shown if p.class_def.name.lower() == folded]
 
 
 def _scopes_of_kind(

@@ -2,6 +2,7 @@
 
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -61,7 +62,7 @@ class _Verification:
         self._links: dict[bytes, list[bytes]] = {}
         self._progress = progress or (lambda _: None)
         self._objects = 0
-        self._findable = 0
+        self._findable: Counter[int] = Counter()  # objects, by area number
 
     async def run(self) -> None:
         """Everything, the cheap things first."""
@@ -133,7 +134,7 @@ class _Verification:
             raise _DifferenceError(f"{words}: its record has other flags")
         self._expect(pair, stored, record)
         self._objects += 1
-        self._findable += obj.indexed
+        self._findable[number] += obj.indexed
 
     def _expect(self, pair: Pair, stored: StoredObject, record: int) -> None:
         """Note what the indexes have to have of an object."""
@@ -156,11 +157,17 @@ class _Verification:
                 f"{self._objects} objects, but the image counts {image.object_count} with"
                 f" {kept} rows"
             )
-        if self._findable != image.findable_count:
+        if self._findable.total() != image.findable_count:
             raise _DifferenceError(
-                f"queries can find {self._findable} objects, but the image counts"
+                f"queries can find {self._findable.total()} objects, but the image counts"
                 f" {image.findable_count}"
             )
+        for number, count in enumerate(image.findable_counts):
+            if self._findable[number] != count:
+                raise _DifferenceError(
+                    f"area {image.areas[number].name}: queries can find {self._findable[number]}"
+                    f" objects, but the image counts {count}"
+                )
 
     def _check_index(self) -> None:
         """Every entry of every key, in order; and that its block knows its scope."""

@@ -9,8 +9,7 @@ from rwhoisd.service.context import Context, area_and_classes
 
 def classes(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
     """Description and version of the classes named, or of all; 338, 340, 341."""
-    del peer
-    image = context.image
+    image = context.image(peer)
     area, named = area_and_classes(image, request)
     lines = (line for c in named for line in class_record(c, context.dialect, image.created))
     return context.reply(*lines, charset=area.charset)
@@ -18,8 +17,7 @@ def classes(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
 
 def schema(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
     """The attributes of the classes named, or of all; 338, 340, 341."""
-    del peer
-    area, named = area_and_classes(context.image, request)
+    area, named = area_and_classes(context.image(peer), request)
     lines = (
         line
         for c in named

@@ -31,10 +31,10 @@ class Context:
         """The mode of the server."""
         return self.settings.dialect
 
-    @property
-    def image(self) -> Image:
-        """The newest finished image."""
-        return self.reader.current()
+    def image(self, peer: Peer) -> Image:
+        """The newest finished image, as ``peer`` gets to see it."""
+        image = self.reader.current()
+        return image.view_for(peer.address) if image.restricted else image
 
     def may_use(self, row: Directive, peer: Peer) -> bool:
         """Whether ``peer`` may use a directive; asked by its canonical name (B6)."""
@@ -65,7 +65,7 @@ def on_or_off(request: DirectiveRequest) -> bool:
 
 
 def find_area(image: Image, name: str) -> AuthorityArea:
-    """The area called ``name``, in any case. Raises: RwhoisError 340."""
+    """The area called ``name``, in any case, if the image shows it. Raises: RwhoisError 340."""
     key = name.lower()
     for area in image.areas:
         if area.name.key == key:

@@ -31,7 +31,7 @@ class Guardians:
     """
 
     def __init__(self, image: Image, credentials: Credentials | None) -> None:
-        self._image = image
+        self._image = image.whole  # who guards what does not depend on who asks
         self._credentials = credentials
         self._found: dict[str, Object | None] = {}
         self._held: dict[str, bool] = {}

@@ -38,7 +38,7 @@ def notify(context: Context, peer: Peer, request: DirectiveRequest) -> Reply | A
     kind = cast("NoticeKind", word.lower())
     notice = Notice(kind, text, peer.address, peer.client)
     if context.dialect.notify_validates:
-        notice = _validated(context.image, notice)
+        notice = _validated(context.image(peer), notice)
     log.info("%s: -notify %s %s", peer.address, kind, text)
     notices = context.ports.notices
     return OK if notices is None else _record(notices, notice)

@@ -5,7 +5,7 @@ from functools import partial
 
 from rwhoisd.directory.names import HierarchicalName
 from rwhoisd.directory.referral import punt_text, with_port
-from rwhoisd.directory.routing import AreaTree, refer_name, route
+from rwhoisd.directory.routing import refer_name, route
 from rwhoisd.image.reader import Image
 from rwhoisd.query.ast import Query
 
@@ -17,31 +17,22 @@ def punt_texts(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 class Referrals:
-    """Gives the ``%referral`` lines of queries; remembers the areas of the newest image."""
+    """Gives the ``%referral`` lines of queries."""
 
     def __init__(self, punts: Sequence[str], *, complete: bool) -> None:
         """``punts``: the punt list as it is configured; ``complete``: URLs get a port."""
         self._complete = complete
         self._punts = punt_texts(punts)
-        self._version: tuple[int, int] | None = None
-        self._tree = AreaTree(())
 
     def texts(self, image: Image, query: Query) -> list[str]:
         """Texts of all ``%referral`` lines, each once, one character an octet."""
-        self._see(image)
         values = ((term.value for term in branch) for branch in query.branches)
-        return self._written(route(values, self._tree, partial(_links, image), self._punts))
+        return self._written(route(values, image.scopes.tree, partial(_links, image), self._punts))
 
     def texts_for(self, image: Image, name: HierarchicalName) -> list[str]:
         """Those of a query of one term, whose value stands for ``name``."""
-        self._see(image)
-        texts = refer_name(name, self._tree, partial(_links, image), self._punts)
+        texts = refer_name(name, image.scopes.tree, partial(_links, image), self._punts)
         return self._written(dict.fromkeys(texts)) if texts else []
-
-    def _see(self, image: Image) -> None:
-        if image.version != self._version:
-            self._tree = AreaTree(area.name for area in image.areas)
-            self._version = image.version
 
     def _written(self, texts: Iterable[str]) -> list[str]:
         return [with_port(text) for text in texts] if self._complete else list(texts)
@@ -55,4 +46,4 @@ def octets(text: str, charset: str) -> str:
 def _links(image: Image, area: int, name: HierarchicalName) -> Sequence[str]:
     """The image's link referrals as ``routing.LinkLookup``."""
     texts = image.links(area, name)
-    return texts and [octets(text, image.areas[area].charset) for text in texts]
+    return texts and [octets(text, image.scopes.areas[area].charset) for text in texts]

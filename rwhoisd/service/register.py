@@ -122,7 +122,7 @@ class Registration:
         self._context = context
         self._registry = registry
         self._maintainer = maintainer
-        self._image: Image = context.image
+        self._image: Image = context.image(peer)
         self._guardians = Guardians(self._image, peer.credentials)
 
     async def add(self, found: Sequence[Record]) -> Reply:
@@ -228,7 +228,8 @@ class Registration:
     async def _target(self, record: Record) -> Target:
         """What the identifying record names. Raises: RwhoisError 322, 336, 325."""
         object_id, updated = _required(record, "ID"), _required(record, "Updated")
-        stored = await self._registry.find(object_id)
+        ours = {area.name.text for area in self._image.areas}
+        stored = [s for s in await self._registry.find(object_id) if s.object.area in ours]
         if self._context.dialect.mod_finds_by_query:
             stored = [s for s in stored if _is_found_by_query(s.object)]
         if not stored:

@@ -5,7 +5,7 @@ programs, notices, registration) gives an awaitable. Everything a client can get
 as a reply; an exception that leaves ``handle`` is a fault of ours.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Hashable, Mapping
 from typing import Final
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
@@ -89,9 +89,12 @@ class Service:
 
     def _query(self, peer: Peer, line: bytes) -> Answering:
         image = self._reader.current()
+        key: Hashable = (line, peer.limit)
+        if image.restricted:
+            image = image.view_for(peer.address)
+            key = (line, peer.limit, image.hidden)
         if peer.credentials is not None or (peer.forward and self._follows):
             return self._personal_query(image, peer, line)
-        key = (line, peer.limit)
         reply = self._cache.get(image.version, key)
         if reply is None:
             try:

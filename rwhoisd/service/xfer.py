@@ -54,7 +54,7 @@ def xfer(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
         raise syntax_error()
     if arguments[0] == _WORLD:
         raise RwhoisError(ResponseCode.INVALID_AREA, "No world dumps allowed")
-    image = context.image
+    image = context.image(peer)
     area = find_area(image, arguments[0])
     if not context.settings.may_transfer(area.name.key, peer.address):
         raise RwhoisError(ResponseCode.NOT_AUTHORIZED)
@@ -139,7 +139,7 @@ def _view(image: Image, area: AuthorityArea, peer: Peer) -> View:
 def _records(
     image: Image, area: AuthorityArea, wanted: TransferRequest, view: View
 ) -> Iterator[list[str]]:
-    number = image.areas.index(area)
+    number = image.area_number(area)
     for selection in wanted.selections:
         names = selection.attributes
         for class_def, obj in image.transfer(number, selection.class_def.name):

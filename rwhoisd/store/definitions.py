@@ -64,6 +64,7 @@ def _area(
         transfer_arguments=row["transfer_arguments"],
         charset=row["charset"],
         position=row["position"],
+        audience=tuple(row["audience"]),
     )
 
 
@@ -136,6 +137,7 @@ def area_row(area: AuthorityArea) -> Row:
         "guardians": list(area.guardians),
         "masters": [[m.host, m.port] for m in area.masters],
         "transfer_arguments": area.transfer_arguments,
+        "audience": list(area.audience),
         **soa,
     }
 

@@ -122,6 +122,7 @@ authority_area: Final = Table(
     Column("guardians", JsonText, nullable=False),
     Column("masters", JsonText, nullable=False),
     Column("transfer_arguments", Text, nullable=False),
+    Column("audience", JsonText, nullable=False),  # prefixes; empty: everybody
     sqlite_autoincrement=True,  # the number of a deleted area is never given to another
     **_MYSQL,
 )

@@ -69,6 +69,30 @@ def test_show_an_area_and_a_class(state: Path) -> None:
     assert "network:index:CIDR\n" in text
 
 
+def test_operators_are_shown_everything_and_to_whom_it_is_answered(
+    state: Path, tmp_path: Path
+) -> None:
+    assert parsed("show", "192.0.2.0/24", "--state", state)["answer-to"] == []
+    assert "answer-to: everybody\n" in run("show", "192.0.2.0/24", "--state", state).stdout
+    out = tmp_path / "out"
+    run("export", "zone", out, "--area", "192.0.2.0/24", "--state", state)
+    zone = out / "net-192.0.2.0-24" / "zone.toml"
+    text = zone.read_text()
+    zone.write_text(text.replace("[soa]", 'answer-to = ["10.0.0.0/8", "2001:db8::/32"]\n[soa]'))
+    run("load", out, "--state", state)
+    assert parsed("show", "192.0.2.0/24", "--state", state)["answer-to"] == [
+        "10.0.0.0/8",
+        "2001:db8::/32",
+    ]
+    shown = run("show", "192.0.2.0/24", "--state", state).stdout
+    assert "answer-to: 10.0.0.0/8, 2001:db8::/32\n" in shown
+    assert run("find", "192.0.2.0/24", "--state", state).exit_code == 0
+    assert run("show", "net-2.192.0.2.0/24", "--state", state).exit_code == 0
+    zone.write_text(text)
+    opened = run("load", out, "--state", state)
+    assert "everybody is answered now, not 10.0.0.0/8, 2001:db8::/32 only" in opened.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -212,7 +212,7 @@ class FakeChange:
 
     @property
     def area(self) -> AuthorityArea | None:
-        return next((a for a in AREAS if a.name.text == self._name), None)
+        return next((a for a in self._registry.areas if a.name.text == self._name), None)
 
     @property
     def serial(self) -> TimeStamp:
@@ -239,7 +239,7 @@ class FakeChange:
         }
 
     async def add(self, obj: Object) -> StoredObject:
-        row = max(self.rows) + 1
+        row = max(self.rows, default=0) + 1
         self.rows[row] = obj
         return StoredObject(row, row, obj)
 
@@ -257,7 +257,10 @@ class FakeChange:
 class FakeRegistry:
     """The objects of ``OBJECTS``, changed in memory; the image does not follow."""
 
-    def __init__(self, objects: Iterable[Object] = OBJECTS) -> None:
+    def __init__(
+        self, objects: Iterable[Object] = OBJECTS, areas: Iterable[AuthorityArea] = AREAS
+    ) -> None:
+        self.areas = tuple(areas)
         self.rows = dict(enumerate(objects, 1))
         self.changes: list[tuple[str, str]] = []
         self.serial = TimeStamp("20260101000000000")

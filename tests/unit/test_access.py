@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rwhoisd.directory.access import AccessRules, address_from_text, prefixes_from_text
+from rwhoisd.directory.access import (
+    AccessRules,
+    address_from_text,
+    audience_from_texts,
+    prefixes_from_text,
+)
 from rwhoisd.directory.names import Network
 
 
@@ -26,6 +31,8 @@ from rwhoisd.directory.names import Network
         pytest.param(["2001:db8::/32"], [], "192.0.2.1", False, id="v6 list leaves v4 out"),
         pytest.param(["::1"], ["all"], "::1", True, id="v6 loopback"),
         pytest.param([], ["192.0.2.0/24"], "::ffff:192.0.2.1", False, id="mapped v4 is v4"),
+        pytest.param(["10.0.0.0/8"], [], "::ffff:a01:203", True, id="mapped v4 in hex"),
+        pytest.param(["::ffff:10.0.0.0/104"], [], "10.1.2.3", True, id="mapped prefix"),
         pytest.param([], ["fe80::/10"], "fe80::1%eth0", False, id="zone index is cut"),
     ],
 )
@@ -53,6 +60,28 @@ def test_peer_without_address_goes_by_the_end_of_the_lists() -> None:
 def test_wrong_rule_names_the_mend(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         prefixes_from_text(text)
+
+
+def test_an_audience_is_written_one_way() -> None:
+    texts = ["10.0.0.0/8", " 192.0.2.7", "2001:DB8:0::/32", "10.0.0.0/8", "::ffff:10.1.0.0/112"]
+    written = ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32", "10.1.0.0/16")
+    assert audience_from_texts(texts) == written
+    assert audience_from_texts(written) == written
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        pytest.param([], "no network is named; name one", id="none"),
+        pytest.param(["10.0.0.0/8", "all"], "'all' is everybody; .* leave the list out", id="all"),
+        pytest.param(["::/0"], "'::/0' is everybody", id="of a family"),
+        pytest.param(["10.0.0.1/8"], "write '10.0.0.0/8'", id="host bits"),
+        pytest.param(["office"], "no address", id="name"),
+    ],
+)
+def test_what_is_no_audience_names_the_mend(texts: list[str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        audience_from_texts(texts)
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "1.2.3", "[::1]", "::ffff:1.2.3", "/run/s"])

@@ -502,6 +502,16 @@ def test_what_the_format_cannot_hold_is_told(
     assert message in finding.message
 
 
+def test_an_audience_is_told_as_it_is_not_in_an_export(
+    tmp_path: Path, read: Callable[[Changes], Installation]
+) -> None:
+    area = replace(read({}).areas[0].area, audience=("10.0.0.0/8", "192.0.2.0/24"))
+    (finding,) = write_installation(tmp_path / "new", None, [(area, [])])
+    assert finding.message == (
+        "area a.com is answered to 10.0.0.0/8, 192.0.2.0/24 only; ARIN's server answers everybody"
+    )
+
+
 # --- fingerprint ---
 
 

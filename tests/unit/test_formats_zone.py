@@ -125,6 +125,14 @@ def test_double_keys_and_ids(tmp_path: Path) -> None:
         (ZONE.replace("example.net", "a b", 1), "zone.toml:1 name: 'a b' is no domain name"),
         (ZONE.replace("[soa]", 'slaves = ["x"]\n[soa]'), "slaves: 'x' is no host:port"),
         (ZONE.replace("[soa]", 'charset = "klingon"\n[soa]'), "zone.toml:4 charset: charset"),
+        (
+            ZONE.replace("[soa]", 'answer-to = [\n"10.0.0.1/8"]\n[soa]'),
+            "zone.toml:4 answer-to: '10.0.0.1/8' has bits set behind the prefix; write",
+        ),
+        (ZONE.replace("[soa]", "answer-to = []\n[soa]"), "zone.toml:4 answer-to: no network is"),
+        (ZONE.replace("[soa]", 'answer-to = ["all"]\n[soa]'), "'all' is everybody; to answer"),
+        (ZONE.replace("[soa]", 'answer-to = "10.0.0.0/8"\n[soa]'), "zone.toml:4 answer-to: Input"),
+        (ZONE.replace("[soa]", 'answers-to = ["::1"]\n[soa]'), "did you mean 'answer-to'?"),
         (ZONE + "[[[", "zone.toml:7 is no TOML"),
         (
             ZONE + '[class.x]\n[[class.x.attribute]]\nname = "a"\n'
@@ -227,6 +235,15 @@ def test_a_written_zone_reads_back(folder: Path, tmp_path: Path) -> None:
     assert again.area == zone.area
     written_texts = sorted(object_text(o) for o in again.objects)
     assert written_texts == sorted(object_text(o) for o in zone.objects)
+
+
+def test_an_audience_is_read_and_written_back(tmp_path: Path) -> None:
+    zone = ZONE.replace("[soa]", 'answer-to = ["10.0.0.0/8", "2001:DB8::/32", "192.0.2.7"]\n[soa]')
+    area = read_zone(lay(tmp_path / "a", zone)).area
+    assert area.audience == ("10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32")
+    assert 'answer-to = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]\n' in zone_toml(area)
+    assert read_zone(lay(tmp_path / "b", zone_toml(area))).area == area
+    assert read_zone(lay(tmp_path / "c")).area.audience == ()
 
 
 def test_any_text_survives_toml(tmp_path: Path) -> None:
