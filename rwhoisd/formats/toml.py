@@ -97,7 +97,9 @@ def _line_of(text: str, place: tuple[int | str, ...]) -> int:
         else:
             header.append(part)
             last = depth == len(place) - 1
-            start = _key_line(lines, part, start) or (0 if last and start == 0 else start)
+            parent = header[-2] if len(header) > 1 else ""
+            found = _key_line(lines, part, start, parent)
+            start = found or (0 if last and start == 0 else start)
     return start
 
 
@@ -107,8 +109,11 @@ def _nth_header(lines: list[str], name: str, number: int) -> int:
     return places[number] if number < len(places) else 0
 
 
-def _key_line(lines: list[str], key: str, start: int) -> int:
-    pattern = re.compile(rf"\s*(\[+[^\]]*\b{re.escape(key)}\s*\]|\"?{re.escape(key)}\"?\s*[.=])")
+def _key_line(lines: list[str], key: str, start: int, parent: str) -> int:
+    """The first line from ``start`` on that has a key, also written ``parent.key``."""
+    dotted = rf"(?:(?:[\w-]+\s*\.\s*)*{re.escape(parent)}\s*\.\s*)?" if parent else ""
+    name = re.escape(key)
+    pattern = re.compile(rf"\s*(\[+[^\]]*\b{name}\s*\]|{dotted}\"?{name}\"?\s*[.=])")
     for at, line in enumerate(lines[max(start - 1, 0) :], max(start, 1)):
         if pattern.match(line):
             return at
