@@ -64,8 +64,7 @@ class Gate:
 
     def closed(self, area: AuthorityArea) -> bool:
         """Whether nothing of the area leaves."""
-        audience: tuple[str, ...] = getattr(area, "audience", ())
-        return self._public and bool(audience) and area.name.key not in self._named
+        return self._public and bool(area.audience) and area.name.key not in self._named
 
     def entry(self, obj: Object, class_def: ClassDef, area: AuthorityArea) -> Entry | None:
         """The object as it leaves; None, when it stays."""

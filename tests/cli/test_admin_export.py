@@ -182,6 +182,35 @@ def test_a_named_area_is_exported_whole(tmp_path: Path) -> None:
         assert "192.0.2.1" in export(state, mine).stdout
 
 
+def test_an_area_with_an_audience_stays(tmp_path: Path) -> None:
+    zone = tmp_path / "zone"
+    zone.mkdir()
+    (zone / "zone.toml").write_text(
+        'name = "192.0.2.0/24"\nclasses = ["network", "real-server"]\nanswer-to = ["10.0.0.0/8"]\n'
+        '[soa]\nprimary-server = "h.example.net:4321"\nhostmaster = "h@example.net"\n'
+    )
+    (zone / "network.txt").write_text(
+        "ID: N.192.0.2.0/24\nNetwork-Name: N\nIP-Network: 192.0.2.0/24\nCountry-Code: US\n"
+        "Name-Server: ns.example.net\n"
+    )
+    (zone / "real-server.txt").write_text(
+        "ID: R.192.0.2.0/24\nIP-Address: 192.0.2.5\nHost-Name: web1.example.net\n"
+    )
+    state = tmp_path / "state"
+    assert CliRunner().invoke(app, ["load", str(zone), "--state", str(state)]).exit_code == 0
+    feed = export(state, "geofeed")
+    assert "192.0.2.0" not in feed.stdout
+    assert "area 192.0.2.0/24 is answered to named networks only" in feed.stderr
+    everywhere = export(state, "ptr", tmp_path / "zones")
+    assert (everywhere.exit_code, (tmp_path / "zones").exists()) == (1, False)
+    one = ("ptr", "--prefix", "192.0.2.0/24", "--ns", "ns.example.net")
+    assert "web1" not in export(state, *one).stdout
+    named = ("--area", "192.0.2.0/24")
+    assert "5 IN PTR web1.example.net." in export(state, *one[:3], *named).stdout
+    assert "192.0.2.0/24,US,,," in export(state, "geofeed", *named).stdout
+    assert "192.0.2.5 web1.example.net" in export(state, "hosts").stdout
+
+
 def test_guard_info_stays(tmp_path: Path) -> None:
     state = hidden(tmp_path)
     for name in ((), ("--area", "192.0.2.0/24")):

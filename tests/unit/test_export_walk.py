@@ -59,6 +59,18 @@ def test_a_named_area_is_taken_whole() -> None:
     ]
 
 
+def test_an_area_with_an_audience_is_closed_to_everybody() -> None:
+    inside = area("c.com", THING, audience=("10.0.0.0/8",))
+    gate = Gate(public=True, current=True)
+    assert shown(leaving(gate, inside, OPEN)) == [("a.com", "seen", "5")]
+    assert gate.told() == [
+        "left out as area c.com is answered to named networks only (--area takes an area whole): 2",
+        "left out as private (--area takes an area whole): 1",
+    ]
+    assert len(leaving(Gate(public=True, current=True, named=["c.com"]), inside)) == 2
+    assert len(leaving(Gate(public=False, current=True), inside)) == 2
+
+
 def test_what_is_released_is_not_current() -> None:
     where = area("a.com")
     found = obj("vip", "IP-Address: 192.0.2.1\nStatus: Released", where)
