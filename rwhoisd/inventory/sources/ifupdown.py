@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from typing import Final
 
 from rwhoisd.inventory.facts import Place
@@ -15,6 +16,8 @@ _STARTS: Final = re.compile(
 )
 _HOOKS: Final = frozenset({"up", "pre-up", "post-up"})
 _COMMANDS: Final = re.compile(r"&&|\|\||[;|]")
+_BEFORE: Final = frozenset({"sudo", "do", "then", "-"})  # a command of a hook
+_WITH_VALUE: Final = frozenset({"label", "scope", "brd", "broadcast", "peer", "metric"})
 _ADD: Final = frozenset({"a", "ad", "add", "replace", "change", "append"})
 
 
@@ -106,9 +109,7 @@ def _command(words: Sequence[str], interface: str) -> Iterator[_Added]:
     """The addresses that the commands of a hook add; ``$IFACE`` is the stanza's interface."""
     text = " ".join(words).replace("${IFACE}", interface).replace("$IFACE", interface)
     for command in _COMMANDS.split(text.replace('"', " ").replace("'", " ")):
-        parts = command.split()
-        while parts and (parts[0] in ("sudo", "do", "then", "-") or "=" in parts[0]):
-            parts = parts[1:]
+        parts = list(dropwhile(lambda word: word in _BEFORE or "=" in word, command.split()))
         if parts and (parse := _PARSERS.get(parts[0].rpartition("/")[2])):
             added = parse(parts[1:], interface)
             if added.text:
@@ -121,20 +122,16 @@ def _ip(words: Sequence[str], interface: str) -> _Added:
     rest = [word for word in words if not word.startswith("-")]
     if len(rest) < 3 or not "address".startswith(rest[0]) or rest[1] not in _ADD:
         return added
-    rest = rest[2:]
-    while rest:
-        match rest:
-            case ["dev", device, *_]:
-                added.device = device
-                rest = rest[2:]
-            case ["local", text, *_]:
-                added.text = text
-                rest = rest[2:]
-            case ["label" | "scope" | "brd" | "broadcast" | "peer" | "metric", *_]:
-                rest = rest[2:]
-            case [text, *_]:
-                added.text = added.text or text
-                rest = rest[1:]
+    words_left = iter(rest[2:])
+    for word in words_left:
+        if word == "dev":
+            added.device = next(words_left, interface)
+        elif word == "local":
+            added.text = next(words_left, "")
+        elif word in _WITH_VALUE:
+            next(words_left, None)
+        else:
+            added.text = added.text or word
     return added
 
 

@@ -21,7 +21,7 @@ _Reader = Callable[[TextFile, Inputs, Report], Iterator[InterfaceAddress]]
 # The first whose mark is in a file reads it; the file's name says less, such as ``lo0.dns``.
 _READERS: Final[tuple[tuple[re.Pattern[str], _Reader], ...]] = (
     (
-        re.compile(r"^[\s{]*[\"']?(?:network|autoinstall)[\"']?[ \t]*:", re.MULTILINE),
+        re.compile(r"^[ \t{]*[\"']?(?:network|autoinstall)[\"']?[ \t]*:", re.MULTILINE),
         read_netplan,
     ),
     (

@@ -11,7 +11,7 @@ from rwhoisd.inventory.sources.mysql_nodes import Node
 from rwhoisd.inventory.structures import is_true
 from rwhoisd.inventory.words import host_port
 
-_SECTION: Final = re.compile(r"\[\s*([^\]]*?)\s*\]")
+_SECTION: Final = re.compile(r"\[([^\]]*)\]")
 _MHA: Final = re.compile(r"server\d+\Z", re.IGNORECASE)
 _MHA_DEFAULT: Final = re.compile(r"server[ _-]default\Z", re.IGNORECASE)
 _COMMENT: Final = re.compile(r"\s[#;]")
@@ -50,7 +50,7 @@ def _sections(file: TextFile) -> list[_Section]:
         if not text or text[0] in "#;":
             continue
         if match := _SECTION.match(text):
-            found.append(_Section(match[1], file.at(number)))
+            found.append(_Section(match[1].strip(), file.at(number)))
             continue
         key, separator, value = text.partition("=")
         value = _COMMENT.split(value, maxsplit=1)[0].strip()

@@ -156,57 +156,60 @@ _INSERT: Final = re.compile(
     re.IGNORECASE,
 )
 _VALUE: Final = re.compile(
-    r"'((?:[^'\\]|''|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|([^\s,()'\";]+)|([(),;])", re.DOTALL
+    r"\s*(?:'((?:[^'\\]|''|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|([^\s,()'\";]+)|([(),;]))", re.DOTALL
 )
+_REMARK: Final = re.compile(r"[ \t]*(?:#|--|/\*|//)")
 
 
 def read_sql(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
     """The nodes of INSERT statements, or of tables drawn with ``|``."""
     del inputs
     tables = _Tables()
-    line, at = 1, 0
-    for match in _INSERT.finditer(file.text):
+    line, begin, at = 1, 0, 0  # of the text so far: its lines, where the last one begins, its end
+    while (match := _INSERT.search(file.text, at)) is not None:
         line += file.text.count("\n", at, match.start())
+        begin = max(begin, file.text.rfind("\n", at, match.start()) + 1)
         at = match.start()
-        if _TABLES.match(match[1]) and not _is_comment(file.text, at):
-            for record in _records(match[1], match[2], file.text, match.end()):
-                tables.add(file.at(line), record)
+        end = match.end()
+        if _TABLES.match(match[1]) and not _REMARK.match(file.text, begin):
+            rows, end = _rows(file.text, end)
+            names = _columns(match[1], match[2])
+            for row in rows:
+                state = next((value for value in row if value in _STATES), "")
+                tables.add(file.at(line), {"status": state} | dict(zip(names, row, strict=False)))
+        line += file.text.count("\n", at, end)
+        begin = max(begin, file.text.rfind("\n", at, end) + 1)
+        at = end
     for number, record in _drawn(file.lines):
         tables.add(file.at(number), record)
     yield from tables.nodes(report)
 
 
-def _is_comment(source: str, at: int) -> bool:
-    before = source[source.rfind("\n", 0, at) + 1 : at].lstrip()
-    return before.startswith(("#", "--", "/*", "//"))
+def _columns(table: str, written: str | None) -> list[str]:
+    """The columns that a statement names, else the first ones of the table."""
+    names = [name.strip(' \t\n"`') for name in written.split(",")] if written else []
+    if names:
+        return names
+    return list(next(found for end, found in _COLUMNS.items() if table.lower().endswith(end)))
 
 
-def _records(table: str, columns: str | None, source: str, at: int) -> Iterator[_Record]:
-    """The rows behind VALUES, to the end of the statement."""
-    names = [name.strip(' \t\n"`') for name in (columns or "").split(",")] if columns else []
-    if not names:
-        names = list(next(found for end, found in _COLUMNS.items() if table.lower().endswith(end)))
+def _rows(source: str, at: int) -> tuple[list[list[str]], int]:
+    """The rows behind VALUES, and where the last one ends."""
+    found: list[list[str]] = []
+    end = at
     values: list[str] | None = None
-    while (match := _VALUE.match(source, _blank(source, at))) is not None:
+    while (match := _VALUE.match(source, at)) is not None:
         at = match.end()
         if match[4] == "(" and values is None:
             values = []
         elif match[4] == ")" and values is not None:
-            state = next((value for value in values if value in _STATES), "")
-            yield {"status": state} | dict(zip(names, values, strict=False))
-            values = None
+            found.append(values)
+            values, end = None, at
         elif values is not None and match[4] is None:
             values.append(next(part for part in match.groups() if part is not None))
         elif values is None and match[4] != ",":
-            return
-
-
-_BLANKS: Final = re.compile(r"\s*")
-
-
-def _blank(source: str, at: int) -> int:
-    found = _BLANKS.match(source, at)
-    return found.end() if found else at
+            break
+    return found, end if values is None else at
 
 
 def _drawn(lines: Iterable[str]) -> Iterator[tuple[int, _Record]]:
