@@ -78,7 +78,7 @@ class Guardians:
         return self.satisfied_for(obj, self._area(obj))
 
     def _area(self, obj: Object) -> AuthorityArea:
-        return next(area for area in self._image.areas if area.name.text == obj.area)
+        return next(a for a in self._image.scopes.areas if a.name.text == obj.area)
 
     def _lookup(self, name: str) -> Object | None:
         if name not in self._found:

@@ -16,6 +16,8 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
 from rwhoisd.image.reader import ImageReader
+from rwhoisd.query.parser import Allowed
+from rwhoisd.service import service as service_module
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
 from rwhoisd.testing.memory_source import MemorySource
@@ -144,6 +146,35 @@ def test_an_image_learns_of_an_audience_without_being_built(tmp_path: Path) -> N
         assert asyncio.run(catch_up(source, tmp_path))
         assert ask(one, OUTSIDE, "-soa 10.0.0.0/8")[-1] == answer
     assert reader.current().version[0] == generation
+
+
+def test_no_handler_takes_an_image_that_is_not_the_clients() -> None:
+    folder = Path(service_module.__file__).parent
+    taking = [f.name for f in sorted(folder.glob("*.py")) if ".current()" in f.read_text()]
+    assert taking == ["context.py", "service.py"]  # both ask for the view at once
+
+
+@pytest.mark.parametrize("word", ["*aa*", "*aa"])
+@pytest.mark.parametrize("reverse", [False, True], ids=["", "reversed"])
+def test_when_a_query_is_too_complex_does_not_depend_on_what_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, reverse: bool
+) -> None:
+    monkeypatch.setattr("rwhoisd.image.search._GATHERED", 4)
+    monkeypatch.setattr("rwhoisd.image.search._REVERSED", 4)
+    services = []
+    for text in ("x{}y", "{}aa"):  # nothing of it found, or all of it
+        source = MemorySource(*closed("b.net"))
+        for n in range(30):
+            source.add(kit.entry("b.net", "contact", f"Name:{text.format(n)}"))
+        source.add(kit.entry("a.com", "contact", "Name:Ann|Email:a@a.com"))
+        folder = tmp_path / text
+        asyncio.run(build(source, folder, DIALECTS["rfc"].eol, reverse=reverse))
+        chosen = kit.settings("rfc", allowed=Allowed(leading_wildcard=True), cache_octets=0)
+        services.append(Service(ImageReader(folder), chosen))
+    for scan in range(0, 90, 3):
+        monkeypatch.setattr("rwhoisd.image.search.SCAN", scan)
+        first, second = (ask(one, OUTSIDE, word) for one in services)
+        assert first == second
 
 
 def test_views_cost_nothing_where_no_area_has_an_audience(tmp_path: Path) -> None:
