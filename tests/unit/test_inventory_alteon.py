@@ -137,9 +137,13 @@ def test_the_switch_itself() -> None:
 
 def test_a_session_that_was_copied_is_read() -> None:
     reading = read(
-        ">> Main# /cfg/slb/real 1\n>> Real server 1 # rip 10.0.0.1\n>> Real server 1 # ena\n"
+        ">> Main# /cfg/slb/real 1\t(Select it)\n>> Real server 1 # rip 10.0.0.1 (Its address)\n",
+        ">> Real server 1 # ena\n>> Real server 1 # /cfg/slb/group 1/add 1\n",
+        ">> Real server group 1# /cfg/slb/virt 1/vip 192.0.2.1\n",
+        ">> Virtual server 1# service http\n",
+        ">> Virtual server 1 http service# group 1\n",
     )
-    assert rows(reading) == ["rip 10.0.0.1"]
+    assert rows(reading) == ["vip 192.0.2.1 80/tcp", "rip 10.0.0.1 80/tcp 192.0.2.1:80/tcp"]
 
 
 def test_what_is_to_be_filled_in_is_a_warning() -> None:

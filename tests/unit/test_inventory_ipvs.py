@@ -83,6 +83,7 @@ def test_what_gives_nothing(line: str) -> None:
         "-A -t $VIP:80",
         "-A -t <vip>:80",
         "-A -t VIP:80",
+        "-A -t vip1:80",
         "-A -s rr",
         "-a -t 192.0.2.1:80 -r {{ r }}",
     ],

@@ -72,8 +72,9 @@ class _Entry:
         return next((self.settings[key][-1][1] for key in keys if key in self.settings), "")
 
     def all(self, key: str) -> list[str]:
-        """Each word of each value of a key."""
-        return [word for _, value in self.settings.get(key, []) for word in value.split()]
+        """Each word of each value of a key, without quotes."""
+        values = (value.replace('"', " ") for _, value in self.settings.get(key, []))
+        return [word for value in values for word in value.split()]
 
     def line_of(self, key: str) -> int:
         return self.settings[key][-1][0] if key in self.settings else self.line
@@ -121,23 +122,24 @@ def _entries(file: TextFile) -> Entries:
         if not text or text.startswith("/*"):
             continue
         if text.startswith("/"):
-            menu, current = _follow(text, number, found)
+            parts = _PARTS.findall(text)[1:] if _PATH.match(text) else []
+            menu, current = _follow(parts, number, found)
+        elif current is not None and (*menu, text.split()[0].lower()) in _MENUS:
+            menu, current = _follow(_PARTS.findall(text), number, found, menu, current)
         elif current is not None:
             _set(current, menu, text, number)
     return found
 
 
-def _follow(text: str, number: int, found: Entries) -> tuple[Menu, _Entry | None]:
+def _follow(
+    parts: Sequence[str], number: int, found: Entries, menu: Menu = (), entry: _Entry | None = None
+) -> tuple[Menu, _Entry | None]:
     """The menu that a path leads to, and its entry; settings in the path are taken.
 
     None: a menu that is not read.
     """
-    menu: Menu = ()
-    ids: tuple[str, ...] = ()
-    entry: _Entry | None = None
-    if _PATH.match(text) is None:
-        return (), None
-    for part in _PARTS.findall(text)[1:]:
+    ids = entry.ids if entry is not None else ()
+    for part in parts:
         name, _, value = part.strip().partition(" ")
         inner = (*menu, name.lower())
         if inner in _MENUS:
@@ -154,7 +156,7 @@ def _follow(text: str, number: int, found: Entries) -> tuple[Menu, _Entry | None
 
 def _index(found: Entries, menu: Menu, ids: tuple[str, ...], value: str) -> tuple[str, ...]:
     """The index in a menu, if one was given; a service may be named with its type or without."""
-    value = " ".join(value.replace('"', " ").split())
+    value = " ".join(value.partition("(")[0].replace('"', " ").split())  # (what a manual says)
     if menu == _SERVICE:
         port, _, kind = value.partition(" ")
         for known in found.get(menu, {}):

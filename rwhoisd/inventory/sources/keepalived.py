@@ -79,7 +79,7 @@ class _Loader:
         tree = tree_of(file, GRAMMAR)
         for place in tree.unclosed[:_NESTED]:
             self._report.partial(place, "the block that opens here is not closed; add its }")
-        for place in tree.stray:
+        for place in tree.stray[:_NESTED]:
             self._report.warn(place, "a } closes nothing; is one before it needless?")
         self._chain.append(file.name)
         yield from self._resolved(tree.statements, inputs)

@@ -1,5 +1,6 @@
 """What the formats of Linux Virtual Server have in common: services, servers, forwarding."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,8 +16,9 @@ FORWARDING: Final[Mapping[str, Forwarding]] = {
     "masq": Forwarding.NAT, "fnat": Forwarding.NAT, "fullnat": Forwarding.NAT,
     "snat": Forwarding.NAT, "-b": Forwarding.NAT, "--fullnat": Forwarding.NAT,
     "tun": Forwarding.TUNNEL, "-i": Forwarding.TUNNEL, "--ipip": Forwarding.TUNNEL,
-    "ipip": Forwarding.TUNNEL, "tunnel": Forwarding.TUNNEL,
+    "ipip": Forwarding.TUNNEL, "tunnel": Forwarding.TUNNEL, "gre": Forwarding.TUNNEL,
 }  # fmt: skip
+_ROLE: Final = re.compile(r"(?:[vrdl]?ip|rs)\d*\Z", re.IGNORECASE)
 
 
 def forwarding(word: str) -> Forwarding | None:
@@ -33,11 +35,12 @@ class Machine:
 
     @classmethod
     def of(cls, word: str) -> "Machine | None":
-        """None: neither, or to be filled in; ``REAL_IP_1`` is no name, though it looks like one."""
+        """None: neither, or to be filled in; ``vip1`` and ``REAL_IP_1`` only look like names."""
         where = words.address(word)
         if where is not None:
             return cls(where)
-        return cls(None, word) if words.is_host_name(word) and word != word.upper() else None
+        is_name = words.is_host_name(word) and word != word.upper() and not _ROLE.match(word)
+        return cls(None, word) if is_name else None
 
 
 @dataclass(frozen=True, slots=True)
