@@ -148,5 +148,23 @@ def test_a_secret_is_never_told(form: Format, secret: str, data: st.DataObject) 
 
 @each_format
 def test_a_long_line_takes_no_time(form: Format) -> None:
-    for token in ("{", "(", '"', "\\", "a:", "192.0.2.1,", "::", "<a>", "$", "{{", "x=", "->"):
+    for token in (
+        "{",
+        "(",
+        '"',
+        "\\",
+        "a:",
+        "192.0.2.1,",
+        "::",
+        "<a>",
+        "$",
+        "{{",
+        "x=",
+        "->",
+        '"a\\',
+        "'a\\ ",
+        "a\\ ",
+        "${",
+        "\t",
+    ):
         read_text(form.kind, token * 20_000)

@@ -16,7 +16,9 @@ from rwhoisd.inventory.sources.cluster import (
     replicas_of,
 )
 
-_WORD: Final = re.compile(r"""(?:[^\s"']|"(?:\\.|[^"\\])*(?:"|\Z)|'[^']*(?:'|\Z))+""", re.DOTALL)
+_WORD: Final = re.compile(
+    r"""(?:[^\s"']|"(?:\\.|\\\Z|[^"\\])*(?:"|\Z)|'[^']*(?:'|\Z))+""", re.DOTALL
+)
 _QUOTES: Final = re.compile(r"""\\(["'\\])|["']""")
 # ``crm(live/node1)configure#`` and ``crm -w configure`` stand before commands that were typed.
 _PROMPT: Final = re.compile(r"crm\([^)]*\)(\w*)[#>]\s*")

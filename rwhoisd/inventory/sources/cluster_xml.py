@@ -61,28 +61,34 @@ class _Reader:
                 self.cluster.nodes.append(Node(place, name, element.get("type") or ""))
 
     def take_resources(self, resources: etree._Element) -> None:
-        for element in resources.iter():
+        """Resources at any depth; what a group or a clone says holds for those within it."""
+        pending: list[tuple[etree._Element, str | None, bool]] = [(resources, None, False)]
+        while pending:
+            element, group, stopped = pending.pop()
+            stopped = stopped or self._is_stopped(element)
             match name_of(element):
                 case "primitive":
-                    resource = self._resource(element)
+                    resource = self._resource(element, group, stopped)
                     self.cluster.resources.setdefault(resource.name, resource)
                 case "template":
-                    resource = self._resource(element)
+                    resource = self._resource(element, group, stopped)
                     self.cluster.templates.setdefault(resource.name, resource)
+                case "group":
+                    group = element.get("id")
                 case "bundle":
                     self._take_bundle(element)
+            within = (child for child in reversed(element) if name_of(child) in _RESOURCES)
+            pending += [(child, group, stopped) for child in within]
 
-    def _resource(self, element: etree._Element) -> Resource:
-        above = [element, *element.iterancestors()]
-        group = next((one for one in above if name_of(one) == "group"), None)
+    def _resource(self, element: etree._Element, group: str | None, stopped: bool) -> Resource:
         return Resource(
             self._file.at(line_of(element)),
             element.get("id") or "",
             element.get("type") or "",
             list(self._parameters(element, "instance_attributes")),
             element.get("template") or "",
-            group.get("id") if group is not None else None,
-            any(self._is_stopped(one) for one in above),
+            group,
+            stopped,
         )
 
     def _is_stopped(self, element: etree._Element) -> bool:

@@ -93,9 +93,9 @@ class Files:
                 return
             self._seen.add(path)
         tree = tree_of(file, _GRAMMAR)
-        for place in tree.unclosed:
+        for place in tree.unclosed[-1:]:
             self.report.partial(place, "a block that begins here is not closed")
-        for place in tree.stray:
+        for place in tree.stray[:1]:
             self.report.partial(place, "a brace is closed that was never opened")
         if not tree.unclosed and _ends_within(file.text):
             self.report.partial(file.at(len(file.lines)), "it ends within a statement")

@@ -8,7 +8,7 @@ from rwhoisd.inventory import words
 from rwhoisd.inventory.facts import Address, Place
 from rwhoisd.inventory.source import Report
 
-MOST_PORTS: Final = 4096  # of one range
+MOST_PORTS: Final = 1024  # of one range
 _WILDCARDS: Final = frozenset({"", "*"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost4", "localhost6", "ip6-localhost"})
 
