@@ -111,7 +111,8 @@ class Vip(Fact):
     kind: ClassVar[Kind] = Kind.VIP
 
     forwarding: Forwarding | None = None
-    pool: str | None = None  # of real servers behind it, where the format names pools
+    pool: str | None = None  # of real servers behind it, where the format names pools; several
+    # are separated by blanks
     on_loopback: bool = False  # the alias of a real server, not the director's address
 
 
