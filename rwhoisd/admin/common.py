@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from rwhoisd import config as configuration
 from rwhoisd.config import Config, ConfigError
@@ -197,6 +198,14 @@ def complain(message: str) -> None:
 def console() -> Console:
     """Standard output for tables; without colours when it is no terminal or NO_COLOR is set."""
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def table(*headers: str) -> Table:
+    """A table without lines, whose cells are folded rather than cut."""
+    made = Table(box=None, pad_edge=False)
+    for header in headers:
+        made.add_column(header, overflow="fold")
+    return made
 
 
 def as_json(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ from rwhoisd.directory.visibility import masked_lines
 from rwhoisd.formats.plan import diff
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.info import ImageInfo, info
+from rwhoisd.inventory.survey import states
 from rwhoisd.store import Store
 
 
@@ -382,6 +384,17 @@ async def _status(store: Store, target: Target) -> dict[str, Any]:
         "store": store.place,
         "revision": await store.revision(),
         "areas": areas,
+        "inventory": [
+            {
+                "source": source.name,
+                "kind": source.kind,
+                "facts": source.facts,
+                "read": source.read.isoformat(timespec="seconds"),
+                "age": source.age(datetime.now(UTC)),
+                "held": source.held,
+            }
+            for source in await states(store)
+        ],
         "image": image,
         "image_current": image is not None and dict(image.serials) == serials,
     }
@@ -402,6 +415,11 @@ def _tell_status(facts: dict[str, Any]) -> None:
         sources = ", ".join(f"{count} {name}" for name, count in row["sources"].items())
         table.add_row(row["area"], row["role"], str(row["objects"]), sources, row["serial"])
     common.console().print(table)
+    if facts["inventory"]:
+        told = common.table("inventory source", "kind", "facts", "age", "held")
+        for row in facts["inventory"]:
+            told.add_row(row["source"], row["kind"], str(row["facts"]), row["age"], row["held"])
+        common.console().print(told)
     image = facts["image"]
     if image is None:
         typer.echo("image: none that can be served; make one with: rwhois-admin image build")
