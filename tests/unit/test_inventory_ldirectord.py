@@ -143,3 +143,10 @@ def test_a_service_without_an_address_is_a_warning() -> None:
     reading = read_text("ldirectord", "virtual=<vip>:80\n\treal=10.0.0.1:80 gate\n")
     assert reading.facts == []
     assert [found.line for found in reading.findings] == [1]
+
+
+def test_a_service_by_name_has_real_servers_too() -> None:
+    assert rows("virtual=vip.example.net:80\n\treal=10.0.0.1:80 gate\n") == [
+        "vip 80/tcp = vip.example.net",
+        "rip 10.0.0.1 80/tcp @ vip.example.net:80/tcp",
+    ]

@@ -220,3 +220,9 @@ def test_what_is_not_filled_in_is_a_warning(value: str) -> None:
     reading = read_text("pacemaker", f"# x\nprimitive v IPaddr2 params ip={value}\n")
     assert reading.facts == []
     assert [found.line for found in reading.findings] == [2]
+
+
+def test_a_bundle_without_a_good_address_is_a_warning() -> None:
+    reading = read_text("pacemaker", "bundle b docker replicas=2 network ip-range-start=$FIRST\n")
+    assert reading.facts == []
+    assert [found.line for found in reading.findings] == [1]
