@@ -101,6 +101,13 @@ NOTED = (
             [],
             id="pods",
         ),
+        pytest.param(
+            "configInline: {address-pools: [{name: p, addresses: [192.0.2.0/30]}]}\n---\n"
+            "kind: HelmRelease\nspec: {values: {configInline: {address-pools:"
+            " [{addresses: [192.0.2.4/30]}]}}}",
+            ["192.0.2.0/30 p", "192.0.2.4/30"],
+            id="values of MetalLB's chart",
+        ),
         pytest.param("- just\n- a list\n---\ntext\n---\n", [], id="no objects"),
         pytest.param(
             '{"kind": "Service", "spec": {"type": "LoadBalancer", "loadBalancerIP": "192.0.2.1"}}',

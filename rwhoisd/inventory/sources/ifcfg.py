@@ -12,6 +12,8 @@ from rwhoisd.inventory.words import addresses_of
 _ASSIGNMENT: Final = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z]\w*)[ \t]*=[ \t]*(.*)")
 # In quotes: up to the same quote; bare: up to a blank or ``;``.
 _VALUE: Final = re.compile(r"\"([^\"]*)|'([^']*)|([^\s;\"']*)")
+_LIST: Final = "IPV6ADDR_SECONDARIES"  # parted by blanks, by many written without quotes
+_QUOTES: Final = str.maketrans("\"'", "  ")
 _ADDRESS: Final = re.compile(r"IPADDR(?!_START\Z|_END\Z)([0-9]*|_\w+)\Z")
 _MASKS: Final = ("NETMASK", "PREFIX", "PREFIXLEN")
 _NO: Final = frozenset({"no", "false", "off", "0", "manual"})
@@ -27,10 +29,17 @@ def _values(file: TextFile) -> dict[str, _Value]:
     """The last value of each key."""
     found: dict[str, _Value] = {}
     for number, line in enumerate(file.lines, 1):
-        if (match := _ASSIGNMENT.match(line)) and (value := _VALUE.match(match[2])):
-            text = next((part for part in value.groups() if part is not None), "")
-            found[match[1]] = _Value(number, text.strip())
+        if match := _ASSIGNMENT.match(line):
+            found[match[1]] = _Value(number, _text(match[1], match[2]))
     return found
+
+
+def _text(key: str, written: str) -> str:
+    if key == _LIST:
+        return written.partition("#")[0].translate(_QUOTES).strip()
+    match = _VALUE.match(written)
+    parts = match.groups() if match else ()
+    return next((part for part in parts if part is not None), "").strip()
 
 
 def _device(file: TextFile, values: Mapping[str, _Value]) -> str:
@@ -73,7 +82,7 @@ def _addresses(
     for key, value in values.items():
         if (match := _ADDRESS.match(key)) and value.text:
             yield value.line, value.text, _mask(values, match[1])
-    for key in ("IPV6ADDR", "IPV6ADDR_SECONDARIES"):
+    for key in ("IPV6ADDR", _LIST):
         if key in values:
             yield from ((values[key].line, text, "") for text in values[key].text.split())
     if "IPADDR_START" in values:

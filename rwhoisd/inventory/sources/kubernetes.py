@@ -72,7 +72,7 @@ def _read(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
             if read := _KINDS.get(sort):
                 yield from read(manifest)
             elif not sort:
-                yield from _legacy_pools(manifest, row)
+                yield from _values_file(manifest)
 
 
 # --- Documents ---
@@ -221,6 +221,18 @@ def _legacy_pools(manifest: _Manifest, row: Row) -> Iterator[Fact]:
         yield from _pools_of(manifest, pool, pool.text("name") or None)
 
 
+def _values_file(manifest: _Manifest) -> Iterator[Fact]:
+    """What stands in MetalLB's ConfigMap, alone or in the values of its chart."""
+    row = manifest.row
+    for place in ((), ("configInline",), ("metallb", "configInline")):
+        yield from _legacy_pools(manifest, row.row(*place))
+
+
+def _release(manifest: _Manifest) -> Iterator[Fact]:
+    """``HelmRelease`` of Flux: the values of a chart are within."""
+    yield from _values_file(replace(manifest, row=manifest.spec.row("values")))
+
+
 def _config_map(manifest: _Manifest) -> Iterator[Fact]:
     """MetalLB's: YAML in a text. Of kube-vip's cloud provider: ``range-NAMESPACE: A-B``."""
     data = manifest.row.row("data")
@@ -271,6 +283,7 @@ _KINDS: Final[Mapping[str, Callable[[_Manifest], Iterator[Fact]]]] = {
     "AddressPool": _metallb,
     "CiliumLoadBalancerIPPool": _cilium,
     "ConfigMap": _config_map,
+    "HelmRelease": _release,
     "Pod": _workload,
     "DaemonSet": _workload,
     "Deployment": _workload,

@@ -1,4 +1,4 @@
-"""Interfaces of one machine: ifcfg files, ifupdown's interfaces, netplan.
+"""Interfaces of one machine: ifcfg, ifupdown, netplan, systemd-networkd, ``ip addr show``.
 
 A host address on the loopback tells a real server of direct server return: it answers for that
 VIP. An address on another interface is a host in its network. ``interface_addresses`` is for
@@ -15,11 +15,14 @@ from rwhoisd.inventory.sources.ifcfg import read_ifcfg
 from rwhoisd.inventory.sources.ifupdown import read_ifupdown
 from rwhoisd.inventory.sources.interfaces import InterfaceAddress
 from rwhoisd.inventory.sources.netplan import read_netplan
+from rwhoisd.inventory.sources.networkd import read_ip_addr, read_network
 from rwhoisd.inventory.words import is_publishable
 
 _Reader = Callable[[TextFile, Inputs, Report], Iterator[InterfaceAddress]]
 # The first whose mark is in a file reads it; the file's name says less, such as ``lo0.dns``.
 _READERS: Final[tuple[tuple[re.Pattern[str], _Reader], ...]] = (
+    (re.compile(r"^[0-9]+:[ \t]+\S+[ \t]+(?:<|inet)", re.MULTILINE), read_ip_addr),
+    (re.compile(r"^[ \t]*\[(?:Match|Network)\]", re.MULTILINE), read_network),
     (
         re.compile(r"^[ \t{]*[\"']?(?:network|autoinstall)[\"']?[ \t]*:", re.MULTILINE),
         read_netplan,
@@ -42,7 +45,7 @@ def interface_addresses(
     if reader is not None:
         yield from reader(file, inputs, report)
     elif file.text.strip():
-        report.warn(file.at(1), "is no ifcfg, interfaces or netplan file; skipped")
+        report.warn(file.at(1), "is no file of network interfaces that is known; skipped")
 
 
 def loopback_addresses(
@@ -82,7 +85,7 @@ def _facts(found: InterfaceAddress, report: Report) -> Iterator[Fact]:
 
 SOURCE: Final = FileSource(
     "loopback",
-    "ifcfg, interfaces and netplan files: VIPs on the loopback of real servers, hosts, networks",
-    ("ifcfg-*", "interfaces", "interfaces.*", "*.yaml", "*.yml", "*.cfg"),
+    "interfaces of a machine (ifcfg, ifupdown, netplan, networkd): VIPs on the loopback, hosts",
+    ("ifcfg-*", "interfaces", "interfaces.*", "*.yaml", "*.yml", "*.cfg", "*.network"),
     _read,
 )
