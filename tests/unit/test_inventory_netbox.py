@@ -236,6 +236,36 @@ def test_a_record_is_what_its_fields_say(record: dict[str, Any], found: Rows) ->
     assert ipam(record) == found
 
 
+def test_a_name_is_that_of_the_nearest_machine_only() -> None:
+    text = """
+- name: Play
+  tasks:
+    - name: Task
+      nios_host_record: {ipv4addrs: [{ipv4addr: 192.0.2.1}], name: web1}
+    - name: Other task
+      nios_network: {network: 192.0.2.0/24}
+    - name: Clean up
+      nios_host_record: {ipv4addrs: [{ipv4addr: 192.0.2.9}], state: absent}
+    - name: Nameless
+      nios_host_record: {ipv4addrs: [{ipv4addr: 192.0.2.2}]}
+    - name: Net
+      subnet: 192.0.3.0/24
+      addresses: [{ip: 192.0.3.1}]
+"""
+    assert rows_of(read_text("ipam-other", text)) == [
+        host("192.0.2.1", name="web1"), network("192.0.2.0/24"), host("192.0.2.2"),
+        network("192.0.3.0/24", name="Net"), host("192.0.3.1"),
+    ]  # fmt: skip
+
+
+def test_what_a_task_takes_away_is_no_allocation() -> None:
+    text = """
+- netbox_prefix: {data: {prefix: 192.0.2.0/24}, state: present}
+- netbox_prefix: {data: {prefix: 192.0.3.0/24}, state: absent}
+"""
+    assert rows_of(read_text("netbox", text)) == [network("192.0.2.0/24")]
+
+
 def test_an_address_outside_its_network_is_not_moved() -> None:
     record = {"ip_address": "192.0.2.200", "network": "192.0.2.0/26", "lease_state": "FREE"}
     reading = read_text("ipam-other", json.dumps([record]))

@@ -122,17 +122,21 @@ def _below(document: Any, file: TextFile, report: Report) -> Iterator[_Entry]:
         if is_passed_over(fields):
             continue
         yield _Entry(fields, file.at(value.line), owner)
-        name = _host_name(fields, owner)
         below = children(value, _REFERENCES if _says_something(fields) else _NEVER)
-        stack += [(item, name) for item in reversed(below)]
+        stack += [(item, "") for item in reversed(below)]
+        name = "" if _network(fields) else _host_name(fields, "")
+        owned = [fields.value(key) for key in reversed(_OWNED)]
+        stack += [(item, name) for item in owned if isinstance(item, Row | Items)]
 
 
+# The addresses of the machine that a row is.
+_OWNED: Final = ("ipaddresses", "ipv4addrs", "ipv6addrs", "addresses", "ips")
 # Rows within a row that point at something else, or are settings of it.
 _NEVER: Final = frozenset(
     {
         "extattrs", "customfields", "customfield", "options", "members", "permissions", "tags",
         "nameservers", "nameserver", "gateway", "calculation", "links", "snmp", "credentials",
-        "logicfilterrules", "discoverydata", "cloudinfo", "dns", "ntp", "servers",
+        "logicfilterrules", "discoverydata", "cloudinfo", "dns", "ntp", "servers", *_OWNED,
     }
 )  # fmt: skip
 _REFERENCES: Final = _NEVER | {"parent", "mastersubnet", "subnet", "network", "vlan", "vrf"}

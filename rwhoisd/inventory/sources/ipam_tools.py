@@ -68,12 +68,18 @@ def _is_reservation(fields: Fields) -> bool:
     return kind == "reservation" and (is_nipap or "prefix" in fields)
 
 
+def _is_absent(fields: Fields) -> bool:
+    """A task of Ansible that takes something away."""
+    return fields.text("state").lower() == "absent"
+
+
 _RULES: Final[tuple[Callable[[Fields], bool], ...]] = (
     _is_other_infoblox,
     _is_unused_infoblox,
     _is_lease,
     _is_folder,
     _is_reservation,
+    _is_absent,
 )
 
 

@@ -135,6 +135,8 @@ def _below(document: Any, file: TextFile, pages: list[_Page]) -> Iterator[Record
         stack.append((document, None))
     while stack:
         value, page = stack.pop()
+        if isinstance(value, Row) and value.text("state").lower() == "absent":
+            continue  # a task of Ansible that takes something away
         record = _record(value, file) if isinstance(value, Row) else None
         if record is None:
             within = _page(value, file, pages) if isinstance(value, Row) else page
