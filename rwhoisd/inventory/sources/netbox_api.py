@@ -1,7 +1,7 @@
 """The live REST API of NetBox through pynetbox; it is only ever read.
 
 Settings (words of the operator): ``url``; ``token-file`` or ``token-env``, never the token
-itself; ``verify`` (yes, no, or a file of CA certificates); ``timeout`` of one answer and
+itself; ``verify`` (yes or no) and ``ca-file`` (certificates to trust); ``timeout`` of one answer and
 ``time-limit`` of the whole reading, in seconds; ``page-size``; ``requests-per-second``;
 ``filter-ENDPOINT``, such as ``filter-prefixes = "status=active&tenant=acme"``.
 """
@@ -157,7 +157,7 @@ def _reason(error: Exception) -> str:
 
 
 _TROUBLES: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (requests.exceptions.SSLError, "its certificate is not trusted; name the CA with verify"),
+    (requests.exceptions.SSLError, "its certificate is not trusted; name the CA with ca-file"),
     (requests.exceptions.ProxyError, "the proxy cannot be reached"),
     (requests.Timeout, "it does not answer in time; a larger timeout may help"),
     (requests.TooManyRedirects, "it sends on and on; mend url"),

@@ -20,7 +20,7 @@ _FILTER: Final = "filter-"
 _KEYS: Final = frozenset(
     {
         "url", "token-file", "token-env", "verify", "timeout", "time-limit", "page-size",
-        "requests-per-second", "proxy",
+        "requests-per-second", "proxy", "ca-file",
     }
 )  # fmt: skip
 
@@ -73,7 +73,7 @@ def settings_of(
     made = ApiSettings(
         url=url,
         token=token,
-        verify=_verify(words.get("verify", ""), mistakes, report),
+        verify=_verify(words.get("ca-file") or words.get("verify", ""), mistakes, report),
         timeout=_number(words, "timeout", 30, 0.1, 600, mistakes),
         time_limit=_number(words, "time-limit", 600, 1, 86_400, mistakes),
         page_size=int(_number(words, "page-size", 500, 1, 10_000, mistakes)),
@@ -147,7 +147,7 @@ def _verify(written: str, mistakes: _Mistakes, report: Report) -> bool | str:
         report.warn(Place(WHERE), "verify is off: whoever answers gets the token")
         return False
     if not Path(written).is_file():
-        mistakes.add("verify is yes, no, or an existing file of CA certificates")
+        mistakes.add("verify is yes or no; ca-file (or verify) names a file of CA certificates")
     return written
 
 
