@@ -1,7 +1,7 @@
 """The live REST API of NetBox through pynetbox; it is only ever read.
 
 Settings (words of the operator): ``url``; ``token-file`` or ``token-env``, never the token
-itself; ``verify`` (yes or no) and ``ca-file`` (certificates to trust); ``timeout`` of one answer and
+itself; ``verify`` (yes or no), ``ca-file`` (certificates to trust); ``timeout`` of one answer and
 ``time-limit`` of the whole reading, in seconds; ``page-size``; ``requests-per-second``;
 ``filter-ENDPOINT``, such as ``filter-prefixes = "status=active&tenant=acme"``.
 """
