@@ -288,12 +288,12 @@ class _Placing:
             case Kind.VIP:
                 yield from _balanced(record)
                 servers = self._links.servers.get(record.key, {}).values()
-                yield from self._linked("Real-Server", servers, area)
+                yield from self._linked("Served-By", servers, area)
                 yield from _each("Cluster", record.values("belongs_to"))
             case Kind.RIP:
                 yield from _balanced(record)
                 vips = self._links.vips.get(record.key, {}).values()
-                yield from self._linked("Virtual-Address", vips, area)
+                yield from self._linked("Serves", vips, area)
                 yield from _each("Cluster", record.values("belongs_to"))
             case Kind.STORAGE_NODE:
                 yield from _storage(record)

@@ -141,18 +141,18 @@ def test_a_virtual_address_says_everything_inside_and_the_public_part_outside() 
         "Host-Name": ["www"],
         "Service": ["443/tcp"],
         "Forwarding": ["DSR"],
-        "Real-Server": [f"RIP-10-0-0-1.{INSIDE}", f"RIP-198-51-100-7.{INSIDE}"],
+        "Served-By": [f"RIP-10-0-0-1.{INSIDE}", f"RIP-198-51-100-7.{INSIDE}"],
         "Cluster": ["edge"],
         "Status": ["active"],
         "Source": ["s"],
     }
     outside = lines_of(by_id(PLATFORM, PUBLIC)["VIP-192-0-2-1"])
-    assert outside["Real-Server"] == [f"RIP-198-51-100-7.{PUBLIC}"]
+    assert outside["Served-By"] == [f"RIP-198-51-100-7.{PUBLIC}"]
 
 
 def test_a_real_server_names_its_vips_and_services() -> None:
     found = lines_of(by_id(PLATFORM, INSIDE)["RIP-10-0-0-1"])
-    assert found["Virtual-Address"] == [f"VIP-192-0-2-1.{INSIDE}"]
+    assert found["Serves"] == [f"VIP-192-0-2-1.{INSIDE}"]
     assert found["Cluster"] == ["192.0.2.1:443/tcp"]
     assert found["Host-Name"] == ["web1"]
 
@@ -172,7 +172,7 @@ def test_a_link_goes_to_an_area_that_the_same_people_are_answered_about() -> Non
     wide = narrow | {"answer-to": ["10.0.0.0/8"]}
     for rips, linked in ((narrow, False), (wide, True)):
         (found,) = by_id([PLATFORM[0], PLATFORM[2]], "vips.net", area=[vips, rips]).values()
-        assert (found.get("Real-Server") == "RIP-10-0-0-1.rips.net") is linked
+        assert (found.get("Served-By") == "RIP-10-0-0-1.rips.net") is linked
 
 
 OWNERS = [
