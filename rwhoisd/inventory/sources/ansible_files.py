@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from contextlib import suppress
 from typing import Any, Final
 
 from rwhoisd.inventory import words
@@ -14,6 +15,7 @@ _HEAD: Final = re.compile(
 )
 _ANY_HEAD: Final = re.compile(r"^\s*\[[^\]\n]+\]\s*(?:[#;].*)?$", re.MULTILINE)
 _YAML_KEY: Final = re.compile(r"^(?:---|[\w-]+:)\s*(?:[#].*)?$", re.MULTILINE)
+_SHELL: Final = re.compile(r"[#'\"\\]")  # marks that need more care than blanks
 _UNGROUPED: Final = "ungrouped"
 _INVENTORY_KEYS: Final = frozenset({"hosts", "children", "vars"})
 _USER_CONFIG: Final = frozenset({"global_overrides", "cidr_networks", "used_ips"})
@@ -90,10 +92,10 @@ def _unquoted(value: str) -> str:
 def _load_ini_host(
     line: str, number: int, group: str, inventory: Inventory, report: Report
 ) -> None:
-    try:
-        parts = shlex.split(line, comments=True)
-    except ValueError:  # a quote that is not closed
-        parts = line.split()
+    parts = line.split()
+    if _SHELL.search(line):
+        with suppress(ValueError):  # a quote that is not closed
+            parts = shlex.split(line, comments=True)
     if not parts or "=" in parts[0] or parts[1:2] == ["="]:
         return  # a variable that has strayed
     row = Row()

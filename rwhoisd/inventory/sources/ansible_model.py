@@ -40,6 +40,8 @@ class Machine:
 
     def take(self, row: Row, place: Place) -> None:
         """Variables of it; those that come later win, as with Ansible."""
+        if not row:
+            return
         had = self.address() is not None
         self.values |= row
         if not had and self.address() is not None:

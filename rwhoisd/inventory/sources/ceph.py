@@ -26,7 +26,7 @@ _SHADOW: Final = "~"  # ``default~hdd``: the same hosts again, for one class of 
 _OSDS: Final = "osd"
 # ``ceph report`` and warnings print lines before it.
 _JSON: Final = re.compile(r"\A(?:[ \t]*(?:[^{\[\s][^\n]*)?\n)*[ \t]*(?P<json>[{\[])")
-_SPECS: Final = re.compile(r"^\s*service_type:", re.MULTILINE)
+_SPECS: Final = re.compile(r"^[ \t]*service_type:", re.MULTILINE)
 
 
 def _read(inputs: Inputs, report: Report) -> Iterable[Fact]:
@@ -97,7 +97,7 @@ def _take_tree(tree: Row, file: TextFile, cluster: Cluster) -> None:
         name = node.text("name")
         if node.text("type") != "host" or not name or _SHADOW in name:
             continue
-        disks = _disks(node, nodes)
+        disks = _disks(node, nodes, above)
         if not disks:
             continue  # a bucket that was left behind: nothing is stored there
         machine = cluster.machine(name, file.at(node.line))
@@ -107,20 +107,21 @@ def _take_tree(tree: Row, file: TextFile, cluster: Cluster) -> None:
             machine.capacity = f"{node.text('kb')} KiB"
 
 
-def _disks(host: Row, nodes: dict[str, Row]) -> list[str]:
-    """The OSDs of a host, by number; there may be a chassis between. Buckets are negative."""
+def _disks(host: Row, nodes: dict[str, Row], above: dict[str, Row]) -> list[str]:
+    """The OSDs of a host, by number; there may be a chassis between. Buckets are negative.
+
+    Whatever is wrong with the tree, this ends: a bucket is entered from the one above it only.
+    """
     disks: list[str] = []
-    seen: set[str] = set()
-    below = [text(child) for child in host.items_of("children")]
-    while below:
-        number = below.pop()
-        node = nodes.get(number, Row())
-        if number in seen or node.text("type") == "host":
-            continue
-        seen.add(number)
-        if number.isdigit():
-            disks.append(number)
-        below += [text(child) for child in node.items_of("children")]
+    waiting = [host]
+    while waiting:
+        bucket = waiting.pop()
+        for child in dict.fromkeys(map(text, bucket.items_of("children"))):
+            node = nodes.get(child)
+            if child.isdigit():
+                disks.append(child)
+            elif node is not None and node.text("type") != "host" and above[child] is bucket:
+                waiting.append(node)
     return disks
 
 

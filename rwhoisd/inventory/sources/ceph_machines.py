@@ -18,14 +18,14 @@ class Machine:
     is_storage: bool = False
     disks: set[str] = field(default_factory=set)
     paths: list[list[str]] = field(default_factory=list)
-    addresses: list[Address] = field(default_factory=list)
+    addresses: dict[Address, None] = field(default_factory=dict)  # in order
     labels: set[str] = field(default_factory=set)  # of cephadm
     capacity: str | None = None
 
     def add(self, where: Address | None) -> None:
         """One more address of it."""
-        if where is not None and where not in self.addresses:
-            self.addresses.append(where)
+        if where is not None:
+            self.addresses[where] = None
 
     def add_disks(self, numbers: Iterable[str]) -> None:
         """OSDs on it, by number."""
@@ -128,7 +128,7 @@ class Cluster:
             for where in machine.addresses
         }
         for key, machine in list(self._machines.items()):
-            other = named.get(machine.addresses[0]) if machine.addresses else None
+            other = next((named[one] for one in machine.addresses if one in named), None)
             if not machine.name and other is not None:
                 other.take(self._machines.pop(key))
 

@@ -31,8 +31,8 @@ _POOL_LINE: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}\s+(?P<host>\S+)\s+(?:
 class _Node:
     name: str
     place: Place
-    addresses: list[Address] = field(default_factory=list)
-    managed: list[Address] = field(default_factory=list)  # for heketi alone, not for data
+    addresses: dict[Address, None] = field(default_factory=dict)  # in order
+    managed: dict[Address, None] = field(default_factory=dict)  # for heketi alone, not for data
     drives: dict[str, int] = field(default_factory=dict)  # per volume or cluster
     zone: str = ""
     capacity: int = 0
@@ -80,8 +80,8 @@ class _Pool:
             where = words.address(host)
             if where is None:
                 node.name = node.name or host
-            elif where not in node.addresses:
-                node.addresses.append(where)
+            else:
+                node.addresses[where] = None
         return node
 
     def _is_good(self, host: str, place: Place) -> bool:
@@ -251,7 +251,7 @@ def _take_heketi_node(
     others = [where for one in manage if (where := words.address(one)) is not None]
     node = pool.node([*storage, *named], place) or pool.node(map(str, others), place)
     if node is not None:
-        node.managed += [where for where in others if where not in node.managed]
+        node.managed |= dict.fromkeys(others)
     return node
 
 
