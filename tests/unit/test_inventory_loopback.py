@@ -92,6 +92,39 @@ LO = "network: {ethernets: {lo: {addresses: [%s]}}}"
             ["eth0 192.0.2.7/32"],
             id="what is no address",
         ),
+        pytest.param(
+            "[Match]\nName=lo\n[Network]\n#Address=192.0.2.9/32\nAddress=192.0.2.1/32\nDNS=192.0.2.53"
+            "\n[Address]\nAddress=2001:db8::1/128\n[Route]\nDestination=192.0.2.0/24",
+            ["lo 192.0.2.1/32 alias", "lo 2001:db8::1/128 alias"],
+            id="networkd",
+        ),
+        pytest.param(
+            "1: lo: <LOOPBACK,UP> mtu 65536\n    link/loopback 00:00:00:00:00:00\n"
+            "    inet 127.0.0.1/8 scope host lo\n       valid_lft forever preferred_lft forever\n"
+            "    inet 192.0.2.1/32 scope global lo:0\n    inet6 ::1/128 scope host\n"
+            "2: eth0@if9: <BROADCAST,UP> mtu 1500\n    inet 192.0.2.7/24 brd 192.0.2.255",
+            ["lo 127.0.0.1/8", "lo 192.0.2.1/32 alias", "lo ::1/128 alias", "eth0 192.0.2.7/24"],
+            id="ip addr show",
+        ),
+        pytest.param(
+            "1: lo    inet 192.0.2.1/32 scope global lo\\       valid_lft forever\n"
+            "3: tun0    inet 192.0.2.8 peer 192.0.2.9/32 scope global tun0",
+            ["lo 192.0.2.1/32 alias", "tun0 192.0.2.8/32"],
+            id="ip -o addr show",
+        ),
+        pytest.param(
+            "DEVICE=lo\nIPV6ADDR_SECONDARIES=2001:db8::1/128 2001:db8::2/128 # two",
+            ["lo 2001:db8::1/128 alias", "lo 2001:db8::2/128 alias"],
+            id="ifcfg, a list without quotes",
+        ),
+        pytest.param(
+            "DEVICE=eth0\nIPADDR_START=192.0.2.9\nIPADDR_END=192.0.2.1", [], id="ifcfg, no range"
+        ),
+        pytest.param(
+            "# iface lo inet \\\niface lo inet loopback\n address 192.0.2.1/32\n pre-up \\",
+            ["lo 192.0.2.1/32 alias"],
+            id="ifupdown, remarks and a torn end",
+        ),
         pytest.param(LO % "192.0.2.1/32", ["lo 192.0.2.1/32 alias"], id="netplan"),
         pytest.param(LO % "192.0.2.1/24", ["lo 192.0.2.1/24"], id="netplan, a mistake"),
         pytest.param(

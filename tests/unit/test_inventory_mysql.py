@@ -3,6 +3,8 @@
 import pytest
 
 from rwhoisd.inventory.facts import DatabaseNode
+from rwhoisd.inventory.scan import scan
+from rwhoisd.inventory.source import find_source
 from tests.property.inventory_kit import read_text
 
 
@@ -168,3 +170,18 @@ def test_what_is_to_be_filled_in_is_a_warning() -> None:
 
 def test_a_file_of_another_kind_is_warned_about() -> None:
     assert [found.line for found in read_text("mysql", "hello\n").findings] == [1]
+
+
+def test_an_include_of_mmm_is_followed_within_the_root(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    root = tmp_path_factory.mktemp("mmm")
+    (root / "mmm_common.conf").write_text(
+        "include mmm_agent.conf\n<host a>\n ip 10.0.0.1\n</host>\n"
+    )
+    agent = root / "mmm_agent.conf"
+    agent.write_text("include mmm_common.conf\nthis a\n")
+    reading = scan(find_source("mysql"), [agent], root=root)
+    assert [str(fact.where) for fact in reading.facts] == ["10.0.0.1"]
+    said = [*reading.findings, *reading.failures]
+    assert any("deeper" in found.message for found in said)  # they include each other
