@@ -5,7 +5,7 @@ from dataclasses import replace
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.objects import Object
-from rwhoisd.directory.schema import AttributeDef, ClassDef, Schema
+from rwhoisd.directory.schema import ClassDef, Schema
 from rwhoisd.directory.soa import Soa
 from rwhoisd.formats.classes import shipped
 from rwhoisd.formats.export_walk import Entry, Gate
@@ -15,12 +15,6 @@ INVENTORY = tuple(map(shipped, ("vip", "real-server", "storage-node", "database-
 SOA = Soa(
     "20260105093000000", primary_server="rwhois.example.net:4321", hostmaster="dns@example.net"
 )
-
-
-def with_attributes(class_def: ClassDef, *names: str) -> ClassDef:
-    """A class with attributes that an operator added."""
-    more = tuple(AttributeDef(name) for name in names)
-    return replace(class_def, own_attributes=(*class_def.own_attributes, *more))
 
 
 def area(name: str = "192.0.2.0/24", *classes: ClassDef, **facts: object) -> AuthorityArea:

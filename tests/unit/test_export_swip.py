@@ -7,10 +7,10 @@ import pytest
 
 from rwhoisd.directory.names import Network
 from rwhoisd.formats.export_swip import Call, Handles, Kind, Swip
-from tests.export_kit import SHIPPED, area, entry, with_attributes
+from tests.export_kit import SHIPPED, area, entry
 
 EXAMPLES = Path(__file__).parents[1] / "fixtures" / "swip"
-WITH_HANDLES = area("192.0.2.0/24", *(with_attributes(c, "ARIN-Handle") for c in SHIPPED))
+WITH_HANDLES = area("192.0.2.0/24", *SHIPPED)
 ORCHARD = """
     ID: NET-2
     Network-Name: ORCHARD
