@@ -89,7 +89,7 @@ LO = "network: {ethernets: {lo: {addresses: [%s]}}}"
             "iface eth0 inet manual\n up ip route add 192.0.2.0/24 dev lo\n"
             " up ifconfig eth0 192.0.2.7\n up ifconfig "
             "eth0 up mtu 9000\n address-virtual x 192.0.2.8",
-            ["eth0 192.0.2.7/32"],
+            ["eth0 192.0.2.7/None"],
             id="what is no address",
         ),
         pytest.param(

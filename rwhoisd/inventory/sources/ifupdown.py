@@ -9,11 +9,13 @@ from typing import Final
 from rwhoisd.inventory.facts import Place
 from rwhoisd.inventory.source import Inputs, Report, TextFile
 from rwhoisd.inventory.sources.interfaces import InterfaceAddress, interface_address
+from rwhoisd.inventory.words import is_placeholder
 
 # What begins at these words is no longer the stanza before.
 _STARTS: Final = re.compile(
     r"(?:iface|auto|allow-\S+|mapping|source|source-directory|rename|template|no-\S+)\Z"
 )
+_NAME_CHARS: Final = 64  # more than the kernel's 15; a hook may repeat the name at will
 _HOOKS: Final = frozenset({"up", "pre-up", "post-up"})
 _COMMANDS: Final = re.compile(r"&&|\|\||[;|]")
 _BEFORE: Final = frozenset({"sudo", "do", "then", "-"})  # a command of a hook
@@ -35,9 +37,7 @@ class _Stanza:
             yield interface_address(place, self.name, text, report, mask=self.mask)
         for place, words in self.commands:
             for one in _command(words, self.name):
-                # ip(8) and ifconfig(8) take an address without a mask for one alone.
-                mask = one.mask or ("128" if ":" in one.text else "32")
-                yield interface_address(place, one.device, one.text, report, mask=mask)
+                yield interface_address(place, one.device, one.text, report, mask=one.mask)
 
 
 def read_ifupdown(file: TextFile, inputs: Inputs, report: Report) -> Iterator[InterfaceAddress]:
@@ -46,7 +46,8 @@ def read_ifupdown(file: TextFile, inputs: Inputs, report: Report) -> Iterator[In
     for place, words in _lines(file):
         if _STARTS.match(words[0]):
             yield from filter(None, stanza.found(report))
-            stanza = _Stanza(words[1] if words[0] == "iface" and len(words) > 1 else "")
+            named = words[0] == "iface" and len(words) > 1
+            stanza = _Stanza(words[1][:_NAME_CHARS] if named else "")
             if words[0] in ("source", "source-directory") and len(words) > 1:
                 yield from _included(words, place, inputs, report)
         elif stanza.name:
@@ -132,6 +133,8 @@ def _ip(words: Sequence[str], interface: str) -> _Added:
             next(words_left, None)
         else:
             added.text = added.text or word
+    # Without a mask it is one address alone, ip-address(8).
+    added.mask = "128" if ":" in added.text else "32"
     return added
 
 
@@ -140,11 +143,9 @@ def _ifconfig(words: Sequence[str], interface: str) -> _Added:
     device, *rest = words or [interface]
     added = _Added(device)
     rest = [word for word in rest if word not in ("inet", "inet6", "add", "alias")]
-    if not rest or not rest[0][:1].strip("$<{").replace(":", "0").isalnum():
-        return added
-    if "." not in rest[0] and ":" not in rest[0]:
-        return added
-    added.text = rest[0]
+    # Other words may stand there: up, mtu, hw ether and so on.
+    if rest and ("." in rest[0] or ":" in rest[0] or is_placeholder(rest[0])):
+        added.text = rest[0]
     if "netmask" in rest[:-1]:
         added.mask = rest[rest.index("netmask") + 1]
     return added

@@ -269,12 +269,14 @@ def _kube_vip(manifest: _Manifest, container: Row) -> Iterator[Fact]:
     if not key:
         return
     place = manifest.at(rows[key].line_of("value"))
-    where = address(values[key])
-    if where is not None:
-        number = port(values.get("port", ""))
-        yield Vip(place=place, where=where, name=manifest.name, port=number)
-    elif is_placeholder(values[key]):
-        manifest.report.warn(place, "the address of kube-vip is still to be filled in; skipped")
+    number = port(values.get("port", ""))
+    transport = None if number is None else TCP
+    for word in values[key].split(","):
+        where = address(word)
+        if where is not None:
+            yield Vip(place=place, where=where, name=manifest.name, port=number, protocol=transport)
+        elif is_placeholder(word):
+            manifest.report.warn(place, "the address of kube-vip is still to be filled in; skipped")
 
 
 _KINDS: Final[Mapping[str, Callable[[_Manifest], Iterator[Fact]]]] = {
