@@ -153,6 +153,8 @@ def test_what_is_no_machine_gives_nothing(text: str) -> None:
         ("vip: 10.0.0.0/24", []),
         ("vip_gateway: 10.0.0.254", []),
         ("keepalived_unicast_peers: [ 10.0.0.8 ]", []),
+        ("keepalived_master_ip: 10.0.0.8", []),
+        ("keepalived_web01: 10.0.0.8", []),
         ("keepalived_vip_password: 10.0.0.8", []),
         ("vip_name: something", []),
         ("vip: none", []),

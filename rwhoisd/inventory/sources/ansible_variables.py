@@ -17,7 +17,9 @@ from rwhoisd.inventory.structures import Items, Row, is_true, text
 
 _DEEPEST: Final = 12
 _VIP: Final = re.compile(
-    r"(?:^|_)vips?\d*(?:_|$)|virtual_?ip|virtual_?addr|(?:keepalived|vrrp)\w*_(?:ips?|address(?:es)?)$"
+    r"(?:^|_)vips?\d*(?:_|$)|virtual_?ip|virtual_?addr"
+    r"|(?:keepalived|vrrp)(?!\w*(?:master|slave|backup|primary|secondary|node|host|server))"
+    r"\w*_(?:ips?|address(?:es)?)$"
 )
 # Of a virtual address, but not it: its mask, who asks for it, what watches it.
 _NOT_A_VIP: Final = re.compile(
