@@ -48,10 +48,12 @@ _MENUS: Final[Mapping[Menu, frozenset[str]]] = {
     **dict.fromkeys(_FLOATING, frozenset({"ena", "dis", "addr"})),
 }
 _PREFIXES: Final = frozenset(menu[:length] for menu in _MENUS for length in range(len(menu)))
-_PROMPT: Final = re.compile(r"\s*>>[^#\n]{0,80}#\s*")  # of a session that was copied
+_PROMPT: Final = re.compile(r">>[^#\n]{0,80}#\s*")  # of a session that was copied
 _PATH: Final = re.compile(r"/c(?:fg)?/")
 _PARTS: Final = re.compile(r'(?:"[^"]*"|[^/])+')
 _DUMP: Final = re.compile(r"^(?:>>[^#\n]{0,80}#)?[ \t]*/c(?:fg)?/", re.MULTILINE)
+_BEGIN: Final = re.compile(r"^script start\b", re.MULTILINE)
+_END: Final = re.compile(r"^/?[ \t]*script end\b", re.MULTILINE)
 _PROTOCOLS: Final[Mapping[str, tuple[str, ...]]] = {
     "udp": ("udp",), "stateless": ("udp",), "udpstateless": ("udp",), "sctp": ("sctp",),
     "both": ("tcp", "udp"), "tcpandudp": ("tcp", "udp"), "tcp": (TCP,),
@@ -102,79 +104,90 @@ def _read(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
     if _DUMP.search(file.text) is None:
         yield from read_report(file, report)
         return
-    if re.search(r"^script start\b", file.text, re.MULTILINE) and not re.search(
-        r"^/?\s*script end\b", file.text, re.MULTILINE
-    ):
+    if _BEGIN.search(file.text) and not _END.search(file.text):
         report.partial(file.at(len(file.lines)), "the line script end is missing")
-    yield from _Dump(file, _entries(file), report).facts()
+    lines = _Lines()
+    for number, line in enumerate(file.lines, 1):
+        lines.take(number, line)
+    yield from _Dump(file, lines.entries, report).facts()
 
 
 # --- lines to entries ---
 
 
-def _entries(file: TextFile) -> Entries:
-    """What the menus hold, in the order of their lines."""
-    found: Entries = {}
-    current: _Entry | None = None
-    menu: Menu = ()
-    for number, line in enumerate(file.lines, 1):
-        text = _PROMPT.sub("", line, count=1).strip()
+class _Lines:
+    """Goes over the lines in order; ``entries`` is what the menus hold."""
+
+    def __init__(self) -> None:
+        self.entries: Entries = {}
+        self._menu: Menu = ()
+        self._entry: _Entry | None = None  # None: a menu that is not read
+        # Indexes of services by virtual server and port: ``80`` and ``80 http`` are one.
+        self._services: dict[tuple[tuple[str, ...], str], list[str]] = {}
+
+    def take(self, number: int, line: str) -> None:
+        """One line: a path, or a setting in the menu of the last path."""
+        text = line.strip()
+        prompt = _PROMPT.match(text)
+        if prompt is not None:
+            text = text[prompt.end() :]
         if not text or text.startswith("/*"):
-            continue
+            return
         if text.startswith("/"):
-            parts = _PARTS.findall(text)[1:] if _PATH.match(text) else []
-            menu, current = _follow(parts, number, found)
-        elif current is not None and (*menu, text.split()[0].lower()) in _MENUS:
-            menu, current = _follow(_PARTS.findall(text), number, found, menu, current)
-        elif current is not None:
-            _set(current, menu, text, number)
-    return found
+            self._menu, self._entry = (), None
+            if _PATH.match(text):
+                self._follow(_PARTS.findall(text)[1:], number)
+        elif self._entry is not None and (*self._menu, _split(text)[0].lower()) in _MENUS:
+            self._follow(_PARTS.findall(text), number)
+        elif self._entry is not None:
+            self._set(self._entry, text, number)
 
+    def _follow(self, parts: Sequence[str], number: int) -> None:
+        """Goes down to the menu that a path leads to; settings in the path are taken."""
+        ids = self._entry.ids if self._entry is not None else ()
+        for part in parts:
+            name, value = _split(part)
+            inner = (*self._menu, name.lower())
+            if inner in _MENUS:
+                ids = (*ids, *self._index(inner, ids, value))
+                entries = self.entries.setdefault(inner, {})
+                self._menu, self._entry = inner, entries.setdefault(ids, _Entry(ids, number))
+            elif inner in _PREFIXES and self._entry is None:
+                self._menu = inner
+            elif self._entry is None or not self._set(self._entry, part, number):
+                self._menu, self._entry = (), None
+                return
+        if self._entry is not None:
+            self._entry.is_declared = True
 
-def _follow(
-    parts: Sequence[str], number: int, found: Entries, menu: Menu = (), entry: _Entry | None = None
-) -> tuple[Menu, _Entry | None]:
-    """The menu that a path leads to, and its entry; settings in the path are taken.
-
-    None: a menu that is not read.
-    """
-    ids = entry.ids if entry is not None else ()
-    for part in parts:
-        name, _, value = part.strip().partition(" ")
-        inner = (*menu, name.lower())
-        if inner in _MENUS:
-            menu, ids = inner, (*ids, *_index(found, inner, ids, value))
-            entry = found.setdefault(menu, {}).setdefault(ids, _Entry(ids, number))
-        elif inner in _PREFIXES and entry is None:
-            menu = inner
-        elif entry is None or not _set(entry, menu, part, number):
-            return (), None
-    if entry is not None:
-        entry.is_declared = True
-    return menu, entry
-
-
-def _index(found: Entries, menu: Menu, ids: tuple[str, ...], value: str) -> tuple[str, ...]:
-    """The index in a menu, if one was given; a service may be named with its type or without."""
-    value = " ".join(value.partition("(")[0].replace('"', " ").split())  # (what a manual says)
-    if menu == _SERVICE:
+    def _index(self, menu: Menu, ids: tuple[str, ...], value: str) -> tuple[str, ...]:
+        """The index in a menu, if one was given; a service's type may be left out."""
+        value = " ".join(value.partition("(")[0].replace('"', " ").split())  # (of a manual)
+        if menu != _SERVICE:
+            return (value,) if value else ()
         port, _, kind = value.partition(" ")
-        for known in found.get(menu, {}):
-            old_port, _, old_kind = known[-1].partition(" ")
-            if known[:-1] == ids and old_port == port and (not kind or not old_kind):
-                return (known[-1],)
-    return (value,) if value else ()
+        known = self._services.setdefault((ids, port), [])
+        for index in known:
+            if index in (value, port) or not kind:
+                return (index,)
+        known.append(value)
+        return (value,)
+
+    def _set(self, entry: _Entry, text: str, number: int) -> bool:
+        """Takes one setting; false: it is not one that is read."""
+        key, value = _split(text)
+        key = key.lower()
+        if key not in _MENUS[self._menu]:
+            return False
+        entry.settings.setdefault(key, []).append((number, value))
+        entry.is_declared = True
+        return True
 
 
-def _set(entry: _Entry, menu: Menu, text: str, number: int) -> bool:
-    """Takes one setting; false: it is not one that is read."""
-    key, _, value = text.strip().partition(" ")
-    key = key.lower()
-    if key not in _MENUS[menu]:
-        return False
-    entry.settings.setdefault(key, []).append((number, value.strip()))
-    entry.is_declared = True
-    return True
+def _split(text: str) -> tuple[str, str]:
+    """The first word, and what is behind it."""
+    first, *rest = text.split(None, 1) or [""]
+    return first, rest[0].strip() if rest else ""
 
 
 # --- entries to facts ---
@@ -198,6 +211,12 @@ class _Dump:
         self._entries = entries
         self._report = report
         self._members: set[str] = set()  # reals that a service was seen to have
+        self._services: dict[str, list[_Entry]] = {}  # of each virtual server
+        for service in self._of(_SERVICE):
+            self._services.setdefault(service.ids[0], []).append(service)
+        self._rules: dict[tuple[str, ...], list[_Entry]] = {}  # of each service
+        for rule in self._of(_RULES):
+            self._rules.setdefault(rule.ids[:2], []).append(rule)
 
     def facts(self) -> Iterator[Fact]:
         """Virtual servers with their real servers, other real servers, the switch's own."""
@@ -216,7 +235,7 @@ class _Dump:
         where = self._address(virt, "vip")
         if where is None:
             return
-        services = [one for one in self._of(_SERVICE) if one.ids[0] == virt.ids[0]]
+        services = self._services.get(virt.ids[0], [])
         for service in services:
             yield from self._service(virt, where, service)
         if not services:
@@ -245,7 +264,7 @@ class _Dump:
 
     def _groups(self, service: _Entry) -> list[str]:
         """The group of a service, then those that its content rules choose."""
-        rules = [rule for rule in self._of(_RULES) if rule.ids[:2] == service.ids]
+        rules = self._rules.get(service.ids, [])
         chosen = [one.get("group").strip('"') for one in (service, *rules)]
         return [group for group in dict.fromkeys(chosen) if group]
 

@@ -8,6 +8,7 @@ with the plain variables it sets. Lines that change or delete nothing are the re
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,11 +30,12 @@ _OTHER_VALUES: Final = frozenset({
 })  # fmt: skip
 _TAKES_VALUE: Final = frozenset(_SERVICES) | _SERVER | _OTHER_VALUES
 _PROGRAM: Final = re.compile(r"(?:\A|[/=${(`])ipvsadm\}?\Z", re.IGNORECASE)
-_PROMPT: Final = re.compile(r"\s*\[[^\]\n]{1,80}\]\s*[#$]\s")  # of a session that was copied
+_PROMPT: Final = re.compile(r"\[[^\]\n]{1,80}\]\s*[#$]\s")  # of a session that was copied
 _COMMAND_END: Final = re.compile(r"&&|\|\||[;|]")
 _ASSIGNMENT: Final = re.compile(
-    r"\s*(?:export\s+|readonly\s+)?([A-Za-z_]\w*)=([\"']?)([\w.:/\[\]-]{1,99})\2\s*(?:#.*)?\Z"
+    r"(?:export\s+|readonly\s+)?([A-Za-z_]\w*)=([\"']?)([\w.:/\[\]-]{1,99})\2\s*(?:#.*)?\Z"
 )
+_QUOTED: Final = re.compile(r"[\"'\\]")
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 _SERVICE_ROW: Final = re.compile(r"(?:(TCP|UDP|SCTP)\s+(\S+:\S+)|(FWM)\s+(\S+))")
@@ -134,8 +136,11 @@ class _Commands:
 
     def take(self, number: int, line: str) -> None:
         """One line, with one command or several."""
-        line = _PROMPT.sub("", line, count=1)
-        if line.lstrip().startswith("#"):
+        line = line.strip()
+        prompt = _PROMPT.match(line)
+        if prompt is not None:
+            line = line[prompt.end() :]
+        if line.startswith("#"):
             return
         assigned = _ASSIGNMENT.match(line)
         if assigned is not None:
@@ -211,10 +216,10 @@ class _Commands:
 
 def _arguments(part: str) -> list[str]:
     """The arguments of a command of ipvsadm; none: it is another command."""
-    try:
-        found = shlex.split(part, comments=True)
-    except ValueError:  # an open quote
-        found = part.split()
+    found = part.partition(" #")[0].split()
+    if _QUOTED.search(part):
+        with suppress(ValueError):  # an open quote
+            found = shlex.split(part, comments=True)
     if found and found[0].startswith("-"):
         return found
     at = next((at for at, word in enumerate(found) if _PROGRAM.search(word)), None)

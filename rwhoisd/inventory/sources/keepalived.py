@@ -44,7 +44,7 @@ _TAKES_VALUE: Final = frozenset({
     "brd", "broadcast", "dev", "label", "scope", "peer", "preferred_lft", "valid_lft",
     "track_group", "metric", "proto",
 })  # fmt: skip
-Groups = Mapping[str, tuple[Statement, ...]]
+Groups = Mapping[str, Mapping[tuple[str, ...], Statement]]  # lines by their words
 
 
 def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
@@ -55,13 +55,15 @@ def _read(inputs: Inputs, report: Report) -> Iterator[Fact]:
         yield from _Facts({**everywhere, **_groups(statements)}, report).of(statements)
 
 
-def _groups(statements: Iterable[Statement]) -> dict[str, tuple[Statement, ...]]:
+def _groups(statements: Iterable[Statement]) -> dict[str, dict[tuple[str, ...], Statement]]:
     """The lines of each ``virtual_server_group``; those of one name go together."""
-    found: dict[str, tuple[Statement, ...]] = {}
+    found: dict[str, dict[tuple[str, ...], Statement]] = {}
     for one in walk(tuple(statements)):
         if one.keyword == "virtual_server_group":
-            lines = tuple(line for line in one.body or () if line.body is None)
-            found[one.word(1)] = found.get(one.word(1), ()) + lines
+            group = found.setdefault(one.word(1), {})
+            for line in one.body or ():
+                if line.body is None:
+                    group.setdefault(line.words, line)
     return found
 
 
@@ -242,7 +244,7 @@ class _Facts:
         lines = self._groups.get(one.word(2))
         if lines is None:
             self._report.warn(one.place, "virtual_server names a group that is not declared")
-        for line in lines or ():
+        for line in (lines or {}).values():
             for service in self._line_services(line, line.words, protocol):
                 yield line.place, service
 
