@@ -47,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Addresses from ``first`` to ``last`` that are no block."""
+    """Addresses from ``first`` to ``last``, as a source writes a range."""
 
     first: Address
     last: Address
@@ -160,7 +160,7 @@ class Host(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Fact):
-    """A network: a prefix, or a range that is no block."""
+    """A network: a prefix or a range."""
 
     kind: ClassVar[Kind] = Kind.NETWORK
 

@@ -71,7 +71,9 @@ def network_of(host: str, mask: str) -> Prefix | None:
 
 
 def span(text: str) -> Span | Prefix | Address | None:
-    """``FIRST-LAST`` (also with a comma); a range that is a block is a prefix. None: it is none.
+    """``FIRST-LAST`` (also with a comma), else a prefix or an address. None: it is none of them.
+
+    A range stays a range, even when it is a block: that is how its source has it.
 
     ``LAST`` may be the last octet alone, or the last group of an IPv6 address in hexadecimal.
     """
@@ -88,17 +90,7 @@ def span(text: str) -> Span | Prefix | Address | None:
     last = address(last_text)
     if last is None or last.version != first.version or int(last) < int(first):
         return None
-    if first == last:
-        return first
-    return _block(first, last) or Span(first, last)
-
-
-def _block(first: Address, last: Address) -> Prefix | None:
-    """The one block that reaches from ``first`` to ``last``."""
-    size = int(last) - int(first) + 1
-    length = first.max_prefixlen - size.bit_length() + 1
-    found = ipaddress.ip_network((first, length), strict=False)
-    return found if (found[0], found[-1]) == (first, last) else None
+    return Span(first, last)
 
 
 def addresses_of(text: str, most: int = 4096) -> list[Address] | None:

@@ -225,7 +225,10 @@ def test_a_torn_file_is_a_failure() -> None:
         ({"ip": "192.0.2.1", "role": "VIP", "name": "v"},
          [{"kind": "vip", "address": "192.0.2.1", "name": "v"}]),
         ({"hostname": "h", "ip_addr": "3221225985"}, [host("192.0.2.1", name="h")]),
-        ({"start_ip": "192.0.2.0", "end_ip": "192.0.2.63"}, [network("192.0.2.0/26")]),
+        (
+            {"start_ip": "192.0.2.0", "end_ip": "192.0.2.63"},
+            [{"kind": "network", "range": "192.0.2.0-192.0.2.63"}],
+        ),
         ({"ip": "fe80::1"}, []),
         ({"fqdn": "10.0.0.0/8"}, []),
         ({"comment": "192.0.2.1", "dns": ["192.0.2.53"]}, []),

@@ -142,7 +142,7 @@ def test_rows_are_chosen_by_their_words(tmp_path: Path, only: str, names: list[s
         ("address", "2001:DB8::1", {"address": "2001:db8::1"}),
         ("prefix", "192.0.2.7/24", {"prefix": "192.0.2.0/24"}),
         ("range", "192.0.2.3-9", {"range": "192.0.2.3-192.0.2.9"}),
-        ("range", "192.0.2.0-192.0.2.255", {"prefix": "192.0.2.0/24"}),
+        ("range", "192.0.2.0-192.0.2.255", {"range": "192.0.2.0-192.0.2.255"}),
     ],
 )
 def test_a_cell_is_read_as_its_field_says(

@@ -189,8 +189,6 @@ def _network(words: str) -> IPv4Network | IPv6Network | Span | None:
     found = span(words)
     if isinstance(found, IPv4Address | IPv6Address):
         found = ip_network(found)
-    if "-" in words and isinstance(found, IPv4Network | IPv6Network):
-        return Span(found[0], found[-1])
     return found
 
 
