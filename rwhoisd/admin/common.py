@@ -196,8 +196,11 @@ def complain(message: str) -> None:
 
 
 def console() -> Console:
-    """Standard output for tables; without colours when it is no terminal or NO_COLOR is set."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    """Standard output for tables; without colours when it is no terminal or NO_COLOR is set.
+
+    Text is printed as it is: ``[fd00::1]:443`` is no markup and ``:100:`` no picture.
+    """
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
 def table(*headers: str) -> Table:
