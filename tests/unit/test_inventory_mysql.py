@@ -130,6 +130,12 @@ INSERT = "INSERT INTO mysql_servers"
             id="a drawn table",
         ),
         pytest.param(
+            "+-----+\n| hostgroup_id | hostname | port |\n+-----+\n| 1 | a | 1 |\n| 2 | b | 1 |\n"
+            "+-----+\n+-----+\n| writer_hostgroup | reader_hostgroup |\n+-----+\n| 1 | 2 |\n",
+            ["a:1 writer writes", "b:1 reader reads"],
+            id="two drawn tables",
+        ),
+        pytest.param(
             '[{"hostgroup": 1, "srv_host": "a", "srv_port": '
             '1}, {"writer_hostgroup": 1, "reader_hostgroup": 2}]',
             ["a:1 writer writes"],

@@ -213,12 +213,17 @@ def _rows(source: str, at: int) -> tuple[list[list[str]], int]:
 
 
 def _drawn(lines: Iterable[str]) -> Iterator[tuple[int, _Record]]:
-    """Rows of ``| hostgroup_id | hostname | port |``; a line of no table ends them."""
+    """Rows of ``| hostgroup_id | hostname | port |``; a line of no table ends them.
+
+    So do two borders in a row: the end of a table, and the top of the next one.
+    """
     names: list[str] = []
+    before = ""
     for number, line in enumerate(lines, 1):
-        text = line.strip()
+        text, last = line.strip(), before
+        before = text
         if not text.startswith("|"):
-            names = names if text.startswith("+") else []
+            names = names if text.startswith("+") and not last.startswith("+") else []
             continue
         cells = [cell.strip() for cell in text.strip("|").split("|")]
         if not names:
