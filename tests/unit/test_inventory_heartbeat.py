@@ -50,7 +50,17 @@ def test_a_line(text: str) -> None:
     assert rows(text) == ["vip 192.0.2.1 @ node1", "vip 192.0.2.2 @ node1"]
 
 
-@pytest.mark.parametrize("word", ["192.0.2.XXX", "192.0.2.", "IPaddr::<vip>", "IPaddr2::$VIP"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "192.0.2.XXX",
+        "192.0.2.",
+        "IPaddr::<vip>",
+        "IPaddr2::$VIP",
+        "IPaddr::virtual_ip/mask/adapter:0",
+        "IPaddr2::service.example.net/24",
+    ],
+)
 def test_what_is_not_filled_in_is_a_warning(word: str) -> None:
     reading = read_text("heartbeat", f"# x\nnode1 {word} httpd\n")
     assert reading.facts == []

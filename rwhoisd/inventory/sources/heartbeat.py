@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from rwhoisd.inventory import words
-from rwhoisd.inventory.facts import Fact, Place, Vip
+from rwhoisd.inventory.facts import Address, Fact, Place, Vip
 from rwhoisd.inventory.source import FileSource, Inputs, Report, TextFile
-from rwhoisd.inventory.sources.targets import Target, target_of
+from rwhoisd.inventory.sources.targets import target_of
 
 _ARGUMENTS: Final = "::"
 _AGENTS: Final = re.compile(r"(?:\w+_)?(?:IPaddr2?|IPv6addr)\Z", re.IGNORECASE)
@@ -42,22 +42,30 @@ def _read(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
         place = file.at(number)
         owner = None if words.is_placeholder(node) else node
         for resource in resources:
-            if target := _vip(resource, place, report):
-                yield Vip(place=place, where=target.where, name=target.name, belongs_to=owner)
+            if where := _vip(resource, place, report):
+                yield Vip(place=place, where=where, belongs_to=owner)
 
 
-def _vip(resource: str, place: Place, report: Report) -> Target | None:
+def _vip(resource: str, place: Place, report: Report) -> Address | None:
     """The address of a resource; None: it is another resource."""
     agent, has_arguments, rest = resource.partition(_ARGUMENTS)
     if has_arguments and _AGENTS.match(agent):
         # The delimiter stands in IPv6 addresses too, so the first argument may have it.
         whole = rest.partition("/")[0]
         first = whole if words.address(whole) else whole.partition(_ARGUMENTS)[0]
-        return target_of(first, place, report)
+        return _address(first, place, report)
     bare = resource.partition("/")[0]
     if words.address(bare) is not None or _LOOKS_LIKE_ADDRESS.match(resource):
-        return target_of(bare, place, report)
+        return _address(bare, place, report)
     return None
+
+
+def _address(word: str, place: Place, report: Report) -> Address | None:
+    """The agents take no names, so a name only holds the place of an address."""
+    target = target_of(word, place, report)
+    if target is not None and target.where is None:
+        report.warn(place, "an address that is none; skipped")
+    return target.where if target else None
 
 
 SOURCE: Final = FileSource(
