@@ -158,6 +158,11 @@ def test_what_is_not_filled_in_is_a_warning(line: str) -> None:
     assert [found.line for found in reading.findings] == [2]
 
 
+def test_a_section_and_a_server_have_any_name_that_is_written_out() -> None:
+    text = "backend xxx.users\n server XXX.1 10.0.0.1:80\n server {{ name }} 10.0.0.2:80\n"
+    assert rows(text) == ["rip 10.0.0.1 80/tcp = XXX.1 @ xxx.users"]
+
+
 def test_a_name_is_not_resolved() -> None:
     assert rows(
         "listen l\n bind *:80\n server s db1.example.net.:3306\n dispatch 10.0.0.9:80\n"

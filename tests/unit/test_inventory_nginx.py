@@ -59,6 +59,14 @@ def test_a_member_of_an_upstream(server: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "owner"),
+    [("xxx.users", " @ xxx.users"), ("XXX.yyy", " @ XXX.yyy"), ("{{ pool }}", "")],
+)
+def test_an_upstream_has_any_name_that_is_written_out(name: str, owner: str) -> None:
+    assert rows(f"upstream {name} {{ server 10.0.0.1; }}") == [f"rip 10.0.0.1 80/tcp{owner}"]
+
+
+@pytest.mark.parametrize(
     ("statement", "expected"),
     [
         ("proxy_pass http://10.0.0.1", ["10.0.0.1 80/tcp"]),

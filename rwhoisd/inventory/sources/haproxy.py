@@ -12,7 +12,7 @@ from typing import Final
 from rwhoisd.inventory import words
 from rwhoisd.inventory.facts import TCP, Fact, Forwarding, Place, RealServer, Vip
 from rwhoisd.inventory.source import Inputs, Report, TextFile, WholeSource
-from rwhoisd.inventory.sources.targets import ports_of, target_of
+from rwhoisd.inventory.sources.targets import is_open_name, ports_of, target_of
 
 # Sections with machines of ours. In all others (peers, resolvers, ring, log-forward, …) an
 # address is no allocation, though their statements are called ``bind`` and ``server`` too.
@@ -153,7 +153,7 @@ class _Reader:
 
 def _is_open(word: str, statement: _Statement) -> bool:
     """Whether a tool has yet to write this."""
-    return words.is_placeholder(word) or _TEMPLATE.search(statement.raw) is not None
+    return is_open_name(word) or _TEMPLATE.search(statement.raw) is not None
 
 
 def _bind(proxy: _Proxy, statement: _Statement, report: Report) -> None:
@@ -186,7 +186,7 @@ def _add_server(proxy: _Proxy, statement: _Statement, at: int, report: Report) -
         report.warn(statement.place, f"{statement.words[0]} has no address; skipped")
     else:
         label = statement.word(1) if at == 2 else ""
-        name = label if label and not words.is_placeholder(label) else None
+        name = label if label and not is_open_name(label) else None
         options = proxy.options | frozenset(statement.words[at + 1 :])
         proxy.servers.append(_Server(statement.place, name, statement.word(at), options))
 

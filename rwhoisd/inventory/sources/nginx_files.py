@@ -10,7 +10,7 @@ from rwhoisd.inventory import words
 from rwhoisd.inventory.facts import TCP, Address, Place
 from rwhoisd.inventory.source import Inputs, Report, TextFile
 from rwhoisd.inventory.sources.blocks import Grammar, Statement, tree_of
-from rwhoisd.inventory.sources.targets import ports_of, target_of
+from rwhoisd.inventory.sources.targets import is_open_name, ports_of, target_of
 
 # What hands requests on.
 PASSES: Final = frozenset(
@@ -133,7 +133,7 @@ class Files:
 
     def _upstream(self, statement: Statement, scope: _Scope) -> Upstream:
         given = statement.word(1)
-        name = None if not given or words.is_placeholder(given) else given
+        name = None if not given or is_open_name(given) else given
         return self.upstreams.setdefault(
             (scope.context, given.lower()), Upstream(name, scope.context)
         )

@@ -1,5 +1,6 @@
 """What a statement of a load balancer points at: an address, a name, ports."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +10,7 @@ from rwhoisd.inventory.facts import Address, Place
 from rwhoisd.inventory.source import Report
 
 MOST_PORTS: Final = 1024  # of one range
+_TOOL_MARKS: Final = re.compile(r"[<>{}$%@]")
 _WILDCARDS: Final = frozenset({"", "*"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost4", "localhost6", "ip6-localhost"})
 
@@ -64,3 +66,8 @@ def ports_of(text: str, place: Place, report: Report) -> Iterator[int | None]:
         yield None
     else:
         yield from range(first, last + 1)
+
+
+def is_open_name(name: str) -> bool:
+    """Whether a tool has yet to write this name of a pool; ``xxx.api`` is a name like others."""
+    return _TOOL_MARKS.search(name) is not None
