@@ -79,6 +79,21 @@ class AccessConfig(Section):
         return AccessRules.from_texts(self.allow, self.deny)
 
 
+class TlsConfig(Section):
+    """TLS of one listener. The files are PEM, readable by the user who serves."""
+
+    certificate: Path = Field(
+        description="Certificate of the server, and those between it and its authority."
+        " Takes effect: reload."
+    )
+    key: Path = Field(description="Its private key, without passphrase. Takes effect: reload.")
+    client_ca: Path | None = Field(
+        None,
+        description="Authorities whose certificates clients have to show; default: any client"
+        " may come. Takes effect: reload.",
+    )
+
+
 class ListenConfig(AccessConfig):
     """One address to listen on, with its own allow and deny lists."""
 
@@ -96,6 +111,7 @@ class ListenConfig(AccessConfig):
     backlog: Positive = Field(
         1024, description="Connections that may wait to be accepted. Takes effect: restart."
     )
+    tls: TlsConfig | None = Field(None, description=TlsConfig.__doc__)
 
 
 class StoreConfig(Section):
@@ -134,6 +150,15 @@ class LimitsConfig(Section):
     query_interval_seconds: Seconds = Field(
         60.0, description="Interval that queries_per_net is counted in. Takes effect: reload."
     )
+    failures_per_net: Count = Field(
+        30,
+        description="Failed authentications of one client net in failure_interval_seconds, over"
+        " all workers; what comes then is 401 until some are forgotten. Takes effect: reload.",
+    )
+    failure_interval_seconds: Seconds = Field(
+        600.0,
+        description="Interval that failures_per_net is counted in. Takes effect: reload.",
+    )
     net_v4_bits: int = Field(
         32, ge=8, le=32, description="Prefix length of an IPv4 client net. Takes effect: reload."
     )
@@ -142,7 +167,8 @@ class LimitsConfig(Section):
     )
     exempt: Prefixes = Field(
         ("127.0.0.0/8", "::1"),
-        description="Clients that connections_per_net and queries_per_net do not hold for."
+        description="Clients that connections_per_net, queries_per_net and failures_per_net do"
+        " not hold for."
         " Takes effect: reload.",
     )
     idle_seconds: Annotated[float, Field(ge=0)] = Field(
@@ -309,6 +335,10 @@ class LogConfig(Section):
     )
 
 
+# ARIN's clients send their passwords as they always did.
+_CLEAR: Final[Mapping[Compat, str]] = {"arin": "everywhere", "rfc": "tls-only"}
+
+
 class Config(BaseSettings):
     """The whole configuration."""
 
@@ -346,6 +376,12 @@ class Config(BaseSettings):
     )
     host: str = Field(
         "", description="Name in the banner; default: the system's. Takes effect: reload."
+    )
+    clear_passwords: Literal["tls-only", "everywhere"] | None = Field(
+        None,
+        description="Where secrets of guardians are accepted: by TLS and from this machine only,"
+        " or from everywhere; default: everywhere in arin mode, else tls-only."
+        " Takes effect: reload.",
     )
     contact: str = Field("", description="Mail address in -status. Takes effect: reload.")
     workers: Count = Field(
@@ -425,6 +461,11 @@ class Config(BaseSettings):
     def path(self, path: Path) -> Path:
         """``path`` with relative paths starting from the configuration's folder."""
         return Path(os.path.normpath(self.folder / path.expanduser()))
+
+    @property
+    def accepts_clear_passwords(self) -> bool:
+        """Whether secrets may come from everywhere, on whatever listener."""
+        return (self.clear_passwords or _CLEAR[self.compat]) == "everywhere"
 
     @property
     def state_path(self) -> Path:

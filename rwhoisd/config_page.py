@@ -37,6 +37,10 @@ _TITLES: Final = {
         "`[[listen]]`",
         "The longest prefix that a client is in decides; in none, an `allow` list keeps it out.",
     ),
+    "listen[].tls": (
+        "`tls` of `[[listen]]`",
+        'On its own port: `tls = { certificate = "cert.pem", key = "key.pem" }`.',
+    ),
     "store": ("`[store]`", "The store: where the truth is."),
     "image": ("`[image]`", "The image: what answers are read from."),
     "limits": ("`[limits]`", "What clients may take. They hold over all workers together."),

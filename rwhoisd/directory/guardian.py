@@ -5,8 +5,8 @@ these functions: they answer yes or no.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.objects import Object
@@ -14,6 +14,43 @@ from rwhoisd.directory.objects import Object
 GUARDIAN_CLASS: Final = "guardian"
 PASSWORD_SCHEMES: Final = frozenset({"pw", "password", "passwd"})  # one scheme, three words
 CRYPT_SCHEME: Final = "crypt-pw"
+ARGON2_SCHEME: Final = "argon2id"
+SECRET_SCHEMES: Final = PASSWORD_SCHEMES | {CRYPT_SCHEME, ARGON2_SCHEME}
+_KEPT: Final = 256
+
+
+class Proofs:
+    """What has been found out about one offer of a client, bounded whatever it asks for."""
+
+    __slots__ = ("_known", "_missed", "proven")
+
+    def __init__(self) -> None:
+        self.proven = False  # it satisfied some guardian: it is no guess any more
+        self._known: dict[bytes, bool] = {}
+        self._missed: dict[str, None] = {}
+
+    def known(self, digest: bytes) -> bool | None:
+        """What came of a hash that was computed before; None when it was not."""
+        return self._known.get(digest)
+
+    def learn(self, digest: bytes, held: bool) -> None:
+        """Remember what came of a hash."""
+        _bounded(self._known)
+        self._known[digest] = held
+
+    def miss(self, names: Iterable[str]) -> int:
+        """How many of these guardians the offer had not failed at before."""
+        new = dict.fromkeys(names).keys() - self._missed.keys()
+        for name in new:
+            _bounded(self._missed)
+            self._missed[name] = None
+        return len(new)
+
+
+def _bounded(kept: dict[Any, Any]) -> None:
+    """Make room for one more; the oldest goes."""
+    if len(kept) >= _KEPT:
+        del kept[next(iter(kept))]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,6 +59,7 @@ class Credentials:
 
     scheme: str
     secret: str
+    proofs: Proofs = field(default_factory=Proofs, compare=False)
 
 
 def is_guarded(obj: Object, area: AuthorityArea) -> bool:

@@ -63,6 +63,7 @@ class Peer:
         "forward",
         "holdconnect",
         "limit",
+        "secure",
         "spool",
         "spool_octets",
     )
@@ -74,6 +75,7 @@ class Peer:
         self.limit = limits.objects  # objects per answer; 0: no limit
         self.display = ""  # as the client spelled it; "" until it did
         self.client = ""  # implementation text of -rwhois
+        self.secure = False  # nobody on the way can read or change what is said: TLS
         self.credentials: Credentials | None = None
         self.spool: Spool | None = None  # set between -register on and off
         self.spool_octets = limits.spool_octets

@@ -12,6 +12,10 @@ number per net, no refilling, and a burst as long as the whole interval's allowa
 
 A full group makes the newcomer share the row that holds least: the table never grows, and
 nobody gets around a limit by coming from many nets.
+
+Failed authentications have rows of their own, found in the same way, and a net never shares one:
+to be taken for somebody who guesses would lock a maintainer out. In a full group the newcomer
+takes the place of the net that is forgotten soonest.
 """
 
 import mmap
@@ -21,7 +25,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from rwhoisd.directory.access import EVERYONE, AccessRules, Address
+from rwhoisd.directory.access import EVERYONE, AccessRules, Address, address_from_text
 from rwhoisd.directory.names import ADDRESS_BITS
 
 GROUP: Final = 8
@@ -41,6 +45,9 @@ class Counter(IntEnum):
     TOO_FAST = 5  # queries of one net
     IDLE = 6
     SLOW = 7  # did not take an answer in time
+    FAILED = 8  # guardians that were not satisfied by what a client offered
+    GUESSING = 9  # refused to try again
+    NO_TLS = 10  # did not finish a TLS handshake
 
 
 # Counted for every connection: a plain number in a global costs less than a member of an enum.
@@ -56,6 +63,8 @@ class LimitSettings:
     connections_per_net: int = 0
     queries_per_net: int = 0
     query_interval_seconds: float = 60.0
+    failures_per_net: int = 0
+    failure_interval_seconds: float = 600.0
     net_v4_bits: int = 32
     net_v6_bits: int = 64
     exempt: AccessRules = EVERYONE
@@ -75,7 +84,7 @@ class LimitTable:
         self.workers: Final = workers
         rows = self.groups * GROUP
         columns = -(-rows * 2 // _WORD) * _WORD
-        self._memory = mmap.mmap(-1, rows * _WORD * 2 + workers * (columns + len(Counter) * _WORD))
+        self._memory = mmap.mmap(-1, rows * _WORD * 4 + workers * (columns + len(Counter) * _WORD))
         view, offset = memoryview(self._memory), 0
 
         def cut(octets: int) -> memoryview:
@@ -85,6 +94,8 @@ class LimitTable:
 
         self.keys: Final = cut(rows * _WORD).cast("Q")
         self.due: Final = cut(rows * _WORD).cast("d")
+        self.failed_keys: Final = cut(rows * _WORD).cast("Q")
+        self.failed_due: Final = cut(rows * _WORD).cast("d")
         self.held: Final = [cut(columns).cast("H") for _ in range(workers)]
         self.counters: Final = [cut(len(Counter) * _WORD).cast("Q") for _ in range(workers)]
         self.seed: Final = int.from_bytes(os.urandom(8))
@@ -119,6 +130,25 @@ class LimitTable:
             self.keys[row] = key
         return row
 
+    def failures_due(self, key: int) -> float:
+        """Until when the failures of a net are remembered; 0 when there are none."""
+        row = self._failed_row(key)
+        return 0.0 if row is None else self.failed_due[row]
+
+    def remember_failures(self, key: int, due: float) -> None:
+        """Remember the failures of a net until ``due``."""
+        row = self._failed_row(key)
+        if row is None:
+            start = key % self.groups * GROUP
+            row = min(range(start, start + GROUP), key=self.failed_due.__getitem__)
+        self.failed_keys[row] = key
+        self.failed_due[row] = due
+
+    def _failed_row(self, key: int) -> int | None:
+        start = key % self.groups * GROUP
+        keys = self.failed_keys[start : start + GROUP].tolist()
+        return start + keys.index(key) if key in keys else None
+
 
 class WorkerLimits:
     """The limits as one worker applies them."""
@@ -142,6 +172,8 @@ class WorkerLimits:
         self._cost = settings.query_interval_seconds / queries if queries else 0.0
         # Half a query more than the interval, so that rounding does not eat the last one.
         self._burst = settings.query_interval_seconds + self._cost / 2
+        failures = settings.failures_per_net
+        self._failure_cost = settings.failure_interval_seconds / failures if failures else 0.0
 
     def count(self, counter: Counter, number: int = 1) -> None:
         """Add to a counter."""
@@ -179,13 +211,48 @@ class WorkerLimits:
         self._due[row] = due
         return True
 
+    def may_try(self, address: str) -> bool:
+        """Whether the net of this client may fail once more to prove who it is."""
+        key = self._failure_key(address)
+        if key is None:
+            return True
+        left = time.monotonic() + self._settings.failure_interval_seconds
+        # Half a failure is forgiven, so that rounding does not eat the last one.
+        if self._table.failures_due(key) + self._failure_cost / 2 <= left:
+            return True
+        self.count(Counter.GUESSING)
+        return False
+
+    def failed(self, address: str, number: int) -> None:
+        """Charge the net of this client with failures; one is forgotten after its share of the
+        interval, all of them after the whole, however many there were."""
+        self.count(Counter.FAILED, number)
+        key = self._failure_key(address)
+        if key is None:
+            return
+        now = time.monotonic()
+        due = max(now, self._table.failures_due(key)) + number * self._failure_cost
+        most = now + self._settings.failure_interval_seconds
+        self._table.remember_failures(key, min(due, most))
+
+    def _failure_key(self, address: str) -> int | None:
+        """The key of a client's net; None when its failures are not limited."""
+        number = address_from_text(address) if self._failure_cost else None
+        if number is None or self._is_exempt(number):
+            return None
+        return self._key(number)
+
     def _row(self, address: Address | None) -> int:
-        if address is None:
+        if address is None or self._is_exempt(address):
             return EXEMPT
+        return self._table.row_of(self._key(address), time.monotonic())
+
+    def _is_exempt(self, address: Address) -> bool:
         exempt = self._settings.exempt
-        if exempt and exempt.allows(address):
-            return EXEMPT
+        return bool(exempt) and exempt.allows(address)
+
+    def _key(self, address: Address) -> int:
+        """The key of a client's net; never 0, which would be an empty row."""
         family, number = address
-        # A key of 0 would be an empty row.
         net = (self._table.seed, family, number >> self._shift[family])
-        return self._table.row_of(hash(net) & 0xFFFFFFFFFFFFFFFF | 1, time.monotonic())
+        return hash(net) & 0xFFFFFFFFFFFFFFFF | 1

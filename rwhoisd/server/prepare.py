@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from rwhoisd.config import Config
 from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
+from rwhoisd.server import tls
 
 if TYPE_CHECKING:  # only the child that prepares loads the database library
     from rwhoisd.formats.load import AreaResult
@@ -82,8 +83,9 @@ def _ids(config: Config) -> tuple[int, int]:
 def run(config: Config) -> None:
     """Bring store and image up to date with what the configuration names.
 
-    Raises: PrepareError, FormatError, StoreError, ImageError, OSError.
+    Raises: PrepareError, TlsError, FormatError, StoreError, ImageError, OSError.
     """
+    tls.contexts(config)  # a file that cannot be used is told before anything is served by it
     asyncio.run(_run(config))
 
 

@@ -46,6 +46,7 @@ def service(config: Config, access: Access, host: str) -> ServiceSettings:
         external=tuple(_external(row) for row in config.programs.run),
         may_use=access.may_use,
         may_transfer=access.may_transfer,
+        clear_passwords=config.accepts_clear_passwords,
         forward=ForwardLimits(
             config.forward.depth,
             config.forward.servers,
@@ -73,6 +74,8 @@ def limits(config: Config) -> LimitSettings:
         connections_per_net=limits.connections_per_net,
         queries_per_net=limits.queries_per_net,
         query_interval_seconds=limits.query_interval_seconds,
+        failures_per_net=limits.failures_per_net,
+        failure_interval_seconds=limits.failure_interval_seconds,
         net_v4_bits=limits.net_v4_bits,
         net_v6_bits=limits.net_v6_bits,
         exempt=AccessRules.from_texts(limits.exempt),

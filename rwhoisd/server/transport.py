@@ -9,6 +9,10 @@ still sends is thrown away, and the socket is closed at the peer's end or after
 ``close_seconds``. A reset, which would destroy an answer in flight, is sent only to a peer that
 keeps sending or does not read.
 
+On a listener with TLS a client is counted and let in as any other; then the handshake runs as a
+task, and the connection goes on upon the transport that comes of it. TLS has no half-closed
+connections, so there closing is up to the transport: it writes what is left and says goodbye.
+
 There is no timer per connection: ``Hub.sweep`` compares one time per connection, a few times a
 second.
 """
@@ -16,6 +20,7 @@ second.
 import asyncio
 import logging
 import math
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -36,6 +41,7 @@ from rwhoisd.protocol.requests import (
 from rwhoisd.protocol.session import Peer, Session
 from rwhoisd.server.limits import Counter, WorkerLimits
 from rwhoisd.server.querylog import QueryLog
+from rwhoisd.server.tls import HANDSHAKE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +102,7 @@ class Manners:
     timing: Timing = Timing()
     rules: tuple[AccessRules, ...] = ()  # by listener; those without let everyone in
     welcome: Callable[[str], bool] = lambda _: True  # whether the files let an address in
+    tls: tuple[ssl.SSLContext | None, ...] = ()  # by listener; those without speak in the clear
 
 
 class Hub:
@@ -149,7 +156,9 @@ class Connection(asyncio.Protocol):
         "_manners",
         "_name",
         "_row",
+        "_secure",
         "_session",
+        "_shaking",
         "_since",
         "_task",
         "_transport",
@@ -174,6 +183,8 @@ class Connection(asyncio.Protocol):
         self._ended = False  # the peer's side is ended
         self._full = False  # the peer does not take what was written
         self._yielded = False  # the rest of a batch comes in the next turn of the loop
+        self._secure = False  # speaks TLS
+        self._shaking = False  # hands, to get there
         self._ignored = 0
         self._unsent = 0
         self.deadline = math.inf  # of the loop's clock
@@ -194,15 +205,62 @@ class Connection(asyncio.Protocol):
             hub.limits.count(Counter.DENIED)
             self._close()  # without a byte, as TCP wrappers do
             return
+        context = manners.tls[self._listener] if self._listener < len(manners.tls) else None
+        self._secure = context is not None
         self._row = hub.limits.admit(address)
         if self._row is None:
             hub.limits.count(Counter.TOO_MANY)
             refusal = self._session.refuse(ResponseCode.SERVICE_NOT_AVAILABLE, _TOO_MANY)
-            self._transport.write(manners.service.banner + refusal)
+            if context is None:
+                self._transport.write(manners.service.banner + refusal)
             self._close()
             return
-        self._transport.write(manners.service.banner)
+        if context is None:
+            self._greet()
+        else:
+            self._transport.pause_reading()  # what comes is for TLS to read
+            self._task = hub.loop.create_task(self._shake_hands(context))
+
+    def _greet(self) -> None:
+        self._transport.write(self._manners.service.banner)
         self._restart_idle()
+
+    async def _shake_hands(self, context: ssl.SSLContext) -> None:
+        """Go on in TLS; a client that cannot, or takes too long, is gone without a word.
+
+        Until it is done nobody tells us that the connection is lost.
+        """
+        hub, plain = self._hub, self._transport
+        self._shaking = True
+        self.deadline = math.inf
+        secure: asyncio.Transport | None = None
+        try:
+            secure = await hub.loop.start_tls(
+                plain,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=self._manners.timing.write_seconds,
+            )
+        except OSError as error:  # ssl.SSLError and TimeoutError are such
+            logger.debug("peer=%s: no TLS: %s", self._session.peer.address, error)
+        finally:
+            self._task = None
+            self._shaking = False
+        if secure is None or secure.get_extra_info("cipher") is None:
+            hub.limits.count(Counter.NO_TLS)
+            plain.abort()
+            self.connection_lost(None)
+        elif self._closing:  # it was lost right afterwards
+            self._leave()
+        else:
+            self._transport = secure
+            self._session.peer.secure = True
+            self._greet()
+            if hub.draining:
+                self.stop()
+            self._go_on()  # what came with the handshake
 
     def data_received(self, data: bytes) -> None:
         """Answer every whole line in ``data``."""
@@ -226,7 +284,7 @@ class Connection(asyncio.Protocol):
         self._session.receive_eof()
         if self._waits:
             self._pump()
-        return True
+        return not self._secure
 
     def pause_writing(self) -> None:
         """The peer does not take its answers: nothing more is read or answered."""
@@ -287,6 +345,8 @@ class Connection(asyncio.Protocol):
         if self._closing:
             if not self._full:
                 self._await_end()
+        elif self._shaking:
+            self._transport.abort()
         elif self._waits:
             last = self._since + _LAST_CHANCE_SECONDS
             if self._answered or last < self._hub.now:
@@ -432,7 +492,7 @@ class Connection(asyncio.Protocol):
         """End our side after the last byte; gone is the connection when the peer's side is."""
         self._closing = True
         transport = self._transport
-        if self._ended or transport.is_closing():
+        if self._ended or self._secure or transport.is_closing():
             transport.close()
         else:
             transport.write_eof()

@@ -21,7 +21,8 @@ from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
 from rwhoisd.directory.names import ADDRESS_BITS, Network
 from rwhoisd.image.reader import Image, ImageReader
-from rwhoisd.server import settings
+from rwhoisd.server import settings, tls
+from rwhoisd.server.aside import ThreadAside
 from rwhoisd.server.forward import StreamConnector
 from rwhoisd.server.limits import LimitTable, WorkerLimits
 from rwhoisd.server.listeners import Listener
@@ -111,6 +112,7 @@ class Worker:
         self._reader = ImageReader(self._config.image_path)
         self._log = QueryLog(settings.query_log(self._config))
         self._store = LazyStore(self._config.store_url)
+        self._aside = ThreadAside()
         self._hub = Hub(self._manners(self._config), self._limits, self._log)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._control.setblocking(False)
@@ -132,6 +134,7 @@ class Worker:
             server.close()
         await self._hub.drain(self._config.limits.drain_seconds)
         await self._store.close()
+        self._aside.close()
         self._log.close()
         self._reader.close()
 
@@ -147,6 +150,8 @@ class Worker:
             ),
             connector=StreamConnector(AccessRules.from_texts(config.forward.allow)),
             registry=StoreRegistry(self._store, config.image_path),
+            aside=self._aside,
+            failures=self._limits,
         )
         service = Service(self._reader, settings.service(config, access, self._host), ports)
         return Manners(
@@ -154,6 +159,7 @@ class Worker:
             settings.timing(config),
             tuple(row.rules for row in config.listen),
             access.may_connect,
+            tls.contexts(config),
         )
 
     def _hear(self) -> None:
@@ -178,6 +184,9 @@ class Worker:
             self._hub.manners = self._manners(config)
         except OSError as error:
             logger.error("%s: %s; serving as before", error.filename, error.strerror)
+            return
+        except tls.TlsError as error:
+            logger.error("%s; serving as before", error)
             return
         self._limits.configure(settings.limits(config))
         logging.getLogger().setLevel(config.log.level.upper())

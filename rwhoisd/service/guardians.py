@@ -4,13 +4,15 @@ Looks guardian objects up in the image and compares what the client offered; wha
 it is decided in ``directory.guardian``. Guard-Info never leaves this module.
 """
 
-import hmac
-from collections.abc import Iterable, Sequence
-
-import crypt_r
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import Final, TypeVar
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import (
+    ARGON2_SCHEME,
     CRYPT_SCHEME,
     PASSWORD_SCHEMES,
     Credentials,
@@ -21,33 +23,120 @@ from rwhoisd.directory.guardian import (
 from rwhoisd.directory.objects import Line, Object
 from rwhoisd.image.reader import Image
 from rwhoisd.image.search import search
+from rwhoisd.protocol.session import Peer
 from rwhoisd.query.ast import Query, Term
+from rwhoisd.service.hashing import (
+    ARGON2_MARK,
+    argon2_hash,
+    argon2_matches,
+    argon2_refusal,
+    crypt_hash,
+    crypt_matches,
+    equal,
+)
+from rwhoisd.service.ports import Ports
+
+T = TypeVar("T")
+Check = Callable[[], bool]  # takes its time
+# Hashes computed for one request; guardians beyond count as not satisfied, until the next one.
+MOST_HASHES: Final = 16
+_MISSED: Final = 1024  # guardians of one request that are counted as failures
+TRY_LATER: Final = "too many failed authentications, try later"
 
 
 class Guardians:
-    """The guardians of one image against the credentials of one client.
+    """The guardians of one image against the credentials of one client, for one request.
 
-    Remembers what it found: an area's guardians are asked for each of its objects.
+    Remembers what it found: an area's guardians are asked for each of its objects. A hashed
+    secret is not compared here and now. Its guardian counts as not satisfied at first and is
+    left in ``undecided``; ``decided`` has the hashes computed aside and asks again.
     """
 
-    def __init__(self, image: Image, credentials: Credentials | None) -> None:
+    def __init__(self, image: Image, peer: Peer, ports: Ports) -> None:
+        """Raises: RwhoisError 401, when the client's net has failed too often (see ``settle``)."""
         self._image = image.whole  # who guards what does not depend on who asks
-        self._credentials = credentials
+        self._address = peer.address
+        self._ports = ports
+        self._credentials = peer.credentials
         self._found: dict[str, Object | None] = {}
         self._held: dict[str, bool] = {}
+        self._undecided: dict[bytes, Check] = {}
+        self._missed: dict[str, None] = {}
+        self._hashes = MOST_HASHES
+        self._require_patience()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether an answer hangs on a hash that was not computed yet."""
+        return bool(self._undecided)
+
+    async def decided(self, question: Callable[[], T]) -> T:
+        """The answer to ``question``, asked again until no hash is missing; then ``settle``.
+
+        Raises: RwhoisError 401, when the net's failures are used up meanwhile.
+        """
+        answer = question()
+        while self._undecided:
+            await self._decide()
+            answer = question()
+        self.settle()
+        return answer
+
+    async def _decide(self) -> None:
+        """Compute what is missing up to the first that holds: the others may not be needed."""
+        assert self._credentials is not None
+        checks, self._undecided = self._undecided, {}
+        self._missed.clear()
+        for digest, check in checks.items():
+            if not self._hashes:
+                return
+            self._hashes -= 1
+            self._require_patience()
+            held = await self._ports.aside.run(check)
+            self._credentials.proofs.learn(digest, held)
+            if held:
+                return
+
+    def settle(self) -> None:
+        """Charge the client's net with the guardians that were not satisfied, each once.
+
+        An offer that satisfies any guardian is no guess and costs nothing. A guardian that does
+        not exist costs as one that does: there is nothing to be learned from it.
+        """
+        credentials = self._credentials
+        if credentials is None or credentials.proofs.proven:
+            return
+        if number := credentials.proofs.miss(self._missed):
+            self._ports.failures.failed(self._address, number)
+
+    def _require_patience(self) -> None:
+        credentials = self._credentials
+        if credentials is not None and not credentials.proofs.proven:
+            require_patience(self._ports, self._address)
 
     def satisfied_for(self, obj: Object, area: AuthorityArea) -> bool:
         """Whether the client has a guardian's rights over ``obj``; everybody has, if unguarded."""
         if not is_guarded(obj, area):
             return True
-        live = self.live(guardian_ids(obj, area))
+        names = guardian_ids(obj, area)
+        live = self.live(names)
         asked = (*live, obj)
         held = {g.id for g in asked if g.id is not None and self.satisfies(g)}
-        return may_see_and_change(obj, live, held, guarded=True)
+        allowed = may_see_and_change(obj, live, held, guarded=True)
+        if not allowed:
+            self._miss(names or (obj.id or "",))
+        return allowed
 
     def satisfied_for_area(self, area: AuthorityArea) -> bool:
         """Whether the client may add to ``area``: one of its own guardians is satisfied (B43)."""
-        return not area.guardians or any(map(self.satisfies, self.live(area.guardians)))
+        allowed = not area.guardians or any(map(self.satisfies, self.live(area.guardians)))
+        if not allowed:
+            self._miss(area.guardians)
+        return allowed
+
+    def _miss(self, names: Iterable[str]) -> None:
+        if len(self._missed) < _MISSED:
+            self._missed.update((name.lower(), None) for name in names)
 
     def live(self, names: Iterable[str]) -> tuple[Object, ...]:
         """The guardian objects of these names; stale names are left out."""
@@ -55,13 +144,31 @@ class Guardians:
         return tuple(g for g in found if g is not None)
 
     def satisfies(self, guardian: Object) -> bool:
-        """Whether the client offered what ``guardian`` asks for."""
+        """Whether the client offered what ``guardian`` asks for, as far as it is known yet."""
         if self._credentials is None:
             return False
         key = guardian.id or ""
-        if key not in self._held:
-            self._held[key] = proves(self._credentials, guardian, self._area(guardian).charset)
-        return self._held[key]
+        held = self._held.get(key)
+        if held is None:
+            held = self._compared(self._credentials, guardian)
+            if held is None:
+                return False
+            self._held[key] = held
+            self._credentials.proofs.proven |= held
+        return held
+
+    def _compared(self, credentials: Credentials, guardian: Object) -> bool | None:
+        """Whether the guardian is satisfied; None when a hash has to be computed for it."""
+        charset = self._area(guardian).charset
+        found = comparison(credentials, guardian, charset)
+        if isinstance(found, bool):
+            return found
+        told = f"{charset}\0{guardian.get('Guard-Scheme')}\0{guardian.get('Guard-Info')}"
+        digest = blake2b(told.encode("utf-8", "replace"), digest_size=16).digest()
+        known = credentials.proofs.known(digest)
+        if known is None and self._hashes:
+            self._undecided[digest] = found
+        return known
 
     def records(self, records: Sequence[int]) -> bytes:
         """Rendered records: in full where the client has a guardian's rights."""
@@ -94,22 +201,38 @@ class Guardians:
         return search(self._image, Query(None, ((Term(value),),)), 1).records
 
 
+def require_patience(ports: Ports, address: str) -> None:
+    """Raises: RwhoisError 401, when the net of this client has failed too often."""
+    if not ports.failures.may_try(address):
+        raise RwhoisError(ResponseCode.NOT_AUTHORIZED, TRY_LATER)
+
+
 def proves(credentials: Credentials, guardian: Object, charset: str = "utf-8") -> bool:
-    """Whether the credentials are those of a guardian object: scheme and secret.
+    """Whether the credentials are those of a guardian object, whatever time it takes."""
+    found = comparison(credentials, guardian, charset)
+    return found if isinstance(found, bool) else found()
+
+
+def comparison(credentials: Credentials, guardian: Object, charset: str = "utf-8") -> bool | Check:
+    """Whether the credentials are those of a guardian object, or what will tell after a hash.
 
     pw, password and passwd are one scheme: the secret equals Guard-Info. crypt-pw: its
-    crypt(3) hash does. Letter case counts in the secret only. ``charset``: the guardian's
-    area's, as the secret came in bytes.
+    crypt(3) hash does. argon2id: it is the secret of that hash; the words for a password satisfy
+    it as well, so that clients need not know how their secret is kept. Letter case counts in
+    the secret only. ``charset``: the guardian's area's, as the secret came in bytes.
     """
     scheme = (guardian.get("Guard-Scheme") or "").strip().lower()
     info = guardian.get("Guard-Info")
     offered = wire_text(credentials.secret, charset)
     if not info or offered is None:
         return False
-    if credentials.scheme in PASSWORD_SCHEMES:
-        return scheme in PASSWORD_SCHEMES and _equal(offered, info)
-    if credentials.scheme == CRYPT_SCHEME:
-        return scheme == CRYPT_SCHEME and _equal(_hashed(offered, info), info)
+    if scheme in PASSWORD_SCHEMES:
+        return credentials.scheme in PASSWORD_SCHEMES and equal(offered, info)
+    if scheme == CRYPT_SCHEME:
+        return credentials.scheme == CRYPT_SCHEME and partial(crypt_matches, offered, info)
+    if scheme == ARGON2_SCHEME:
+        allowed = credentials.scheme in PASSWORD_SCHEMES | {ARGON2_SCHEME}
+        return allowed and partial(argon2_matches, offered, info)
     return False
 
 
@@ -125,7 +248,8 @@ def normalized(lines: Sequence[Line], before: Object | None = None) -> tuple[Lin
     """The lines of a guardian object as they are stored (arin-rwhoisd.md §6.3.9).
 
     The words for a password become ``pw``; with crypt-pw the secret becomes its hash, unless
-    it is that of the object ``before``.
+    it is that of the object ``before``; with argon2id as well, unless it is a hash already.
+    Takes its time. Raises: RwhoisError 321, for an argon2 hash that is not computed here.
     """
     values = {name.lower(): value for name, value in lines}
     scheme = values.get("guard-scheme", "").strip().lower()
@@ -134,22 +258,34 @@ def normalized(lines: Sequence[Line], before: Object | None = None) -> tuple[Lin
     if scheme in PASSWORD_SCHEMES:
         changed["guard-scheme"] = "pw"
     elif scheme == CRYPT_SCHEME and not (before and _same_guard(before, scheme, info)):
-        changed["guard-info"] = crypt_r.crypt(info, crypt_r.mksalt(crypt_r.METHOD_SHA512))
+        changed["guard-info"] = crypt_hash(info)
+    elif scheme == ARGON2_SCHEME:
+        changed["guard-scheme"] = ARGON2_SCHEME
+        changed["guard-info"] = _argon2_info(info)
     return tuple((name, changed.get(name.lower(), value)) for name, value in lines)
+
+
+def _argon2_info(info: str) -> str:
+    """A hash as it is, anything else hashed. Raises: RwhoisError 321."""
+    if not info.startswith(ARGON2_MARK):
+        return argon2_hash(info)
+    if argon2_refusal(info):
+        raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, "Guard-Info")
+    return info
+
+
+def is_clear(lines: Sequence[Line], before: Object | None = None) -> bool:
+    """Whether the lines of a guardian object hold a secret that anybody on the way could read."""
+    values = {name.lower(): value for name, value in lines}
+    scheme = values.get("guard-scheme", "").strip().lower()
+    info = values.get("guard-info", "")
+    if scheme == ARGON2_SCHEME:
+        return not info.startswith(ARGON2_MARK)
+    if scheme == CRYPT_SCHEME:
+        return not (before and _same_guard(before, scheme, info))
+    return scheme in PASSWORD_SCHEMES
 
 
 def _same_guard(before: Object, scheme: str, info: str) -> bool:
     old = (before.get("Guard-Scheme") or "").strip().lower()
     return old == scheme and before.get("Guard-Info") == info
-
-
-def _hashed(secret: str, salt: str) -> str:
-    """The crypt(3) hash; empty when the salt is none, so that nothing equals it."""
-    try:
-        return crypt_r.crypt(secret, salt) or ""
-    except (OSError, ValueError):
-        return ""
-
-
-def _equal(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode("utf-8"), other.encode("utf-8"))

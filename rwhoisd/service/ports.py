@@ -1,9 +1,9 @@
 """What the service needs of the world outside: each port is implemented by a higher layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeVar
 
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.changes import StoredObject
@@ -11,6 +11,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.protocol.directives import Directive
 
+T = TypeVar("T")
 NoticeKind = Literal["badref", "recurref", "update", "inssec", "delsec"]
 
 
@@ -118,6 +119,44 @@ class Registry(Protocol):
         """A change of the area with this name; an exception inside undoes it."""
 
 
+class Aside(Protocol):
+    """Does slow work, such as a hash, while other clients are answered."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives. One work at a time, as it may take a lot of memory."""
+
+
+class Inline:
+    """Does it at once, for those who have nobody else to answer."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives."""
+        return work()
+
+
+class Failures(Protocol):
+    """The failed authentications of client nets, over all workers."""
+
+    def may_try(self, address: str) -> bool:
+        """Whether the net of this client has failures left."""
+
+    def failed(self, address: str, number: int) -> None:
+        """Charge the net of this client with so many of them."""
+
+
+class Unlimited:
+    """Nobody is kept from trying again."""
+
+    def may_try(self, address: str) -> bool:
+        """Always."""
+        del address
+        return True
+
+    def failed(self, address: str, number: int) -> None:
+        """Not counted."""
+        del address, number
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The ports a service was given; a directive without its port is switched off."""
@@ -126,3 +165,5 @@ class Ports:
     programs: Programs | None = None
     connector: Connector | None = None
     registry: Registry | None = None
+    aside: Aside = field(default_factory=Inline)
+    failures: Failures = field(default_factory=Unlimited)

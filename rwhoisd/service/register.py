@@ -28,9 +28,9 @@ from rwhoisd.protocol.requests import DirectiveRequest
 from rwhoisd.protocol.session import Peer
 from rwhoisd.protocol.spool import Action, Record, Spool, records
 from rwhoisd.service.context import Answering, Context, syntax_error
-from rwhoisd.service.guardians import Guardians, normalized, wire_text
+from rwhoisd.service.guardians import Guardians, is_clear, normalized, wire_text
 from rwhoisd.service.ports import AreaChange, Registry
-from rwhoisd.service.security import SCHEMES
+from rwhoisd.service.security import SCHEMES, accepts_secrets
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,8 @@ class Registration:
         self._registry = registry
         self._maintainer = maintainer
         self._image: Image = context.image(peer)
-        self._guardians = Guardians(self._image, peer.credentials)
+        self._peer = peer
+        self._guardians = Guardians(self._image, peer, context.ports)
 
     async def add(self, found: Sequence[Record]) -> Reply:
         """Adds the one record; answers with the ID and Updated it got (§6.3)."""
@@ -133,11 +134,13 @@ class Registration:
         _master(wanted.area)
         lines = [line for line in wanted.lines if line[0] != "ID"]  # the server's own (N23)
         self._check(wanted, lines)
-        if not self._guardians.satisfied_for_area(wanted.area):
+        guardians = self._guardians
+        if not await guardians.decided(lambda: guardians.satisfied_for_area(wanted.area)):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
+        kept = await self._kept(wanted, lines)
         async with self._change(wanted.area) as change:
             object_id = f"{change.serial.text}.{wanted.area.name.id_suffix}"
-            obj = self._object(wanted, lines, change, object_id)
+            obj = self._object(wanted, kept, change, object_id)
             if await change.key_taken(obj):
                 raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
             await change.add(obj)
@@ -154,11 +157,12 @@ class Registration:
         target = await self._target(found[0])
         self._check(wanted, wanted.lines)
         _same_version(wanted, target)
-        self._authorized(target.objects)
+        await self._authorized(target.objects)
         _same_place(wanted, target)
         before = target.objects[0]
+        kept = await self._kept(wanted, wanted.lines, before.object)
         async with self._change(wanted.area) as change:
-            obj = self._object(wanted, wanted.lines, change, target.object_id, before.object)
+            obj = self._object(wanted, kept, change, target.object_id)
             if self._context.dialect.mod_checks_key and await self._key_moved(change, obj, before):
                 raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
             await change.modify(
@@ -174,7 +178,7 @@ class Registration:
         areas = {stored.object.area: self._area(stored) for stored in target.objects}
         for area in areas.values():
             _master(area)
-        self._authorized(target.objects)
+        await self._authorized(target.objects)
         for name, area in areas.items():
             async with self._change(area) as change:
                 for stored in target.objects:
@@ -239,11 +243,15 @@ class Registration:
             raise RwhoisError(ResponseCode.OUTDATED_OBJECT)
         return Target(same[0].object.id or object_id, updated, same)
 
-    def _authorized(self, objects: Sequence[StoredObject]) -> None:
+    async def _authorized(self, objects: Sequence[StoredObject]) -> None:
         """Raises: RwhoisError 420, when a guardian of one of them is not satisfied."""
-        for stored in objects:
-            if not self._guardians.satisfied_for(stored.object, self._area(stored)):
-                raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
+
+        def all_satisfied() -> bool:
+            guardians = self._guardians
+            return all(guardians.satisfied_for(s.object, self._area(s)) for s in objects)
+
+        if not await self._guardians.decided(all_satisfied):
+            raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
 
     # -- what is written
 
@@ -253,17 +261,23 @@ class Registration:
     def _area(self, stored: StoredObject) -> AuthorityArea:
         return next(a for a in self._image.areas if a.name.text == stored.object.area)
 
+    async def _kept(
+        self, wanted: Wanted, lines: Sequence[Line], before: Object | None = None
+    ) -> Sequence[Line]:
+        """The lines as they are kept: secrets of guardians hashed, before anything is locked.
+
+        Raises: RwhoisError 420, when a secret came where others could read it; 321.
+        """
+        if not wanted.is_guardian:
+            return lines
+        if is_clear(lines, before) and not accepts_secrets(self._context.settings, self._peer):
+            raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED, "TLS needed")
+        return await self._context.ports.aside.run(lambda: normalized(lines, before))
+
     def _object(
-        self,
-        wanted: Wanted,
-        lines: Sequence[Line],
-        change: AreaChange,
-        object_id: str,
-        before: Object | None = None,
+        self, wanted: Wanted, lines: Sequence[Line], change: AreaChange, object_id: str
     ) -> Object:
         """The object as it is stored: lines as sent, ID and Updated last when not sent."""
-        if wanted.is_guardian:
-            lines = normalized(lines, before)
         own = {"ID": object_id, "Updated": change.serial.text}
         kept = [(name, own.get(name, value)) for name, value in lines]
         missing = [line for line in own.items() if line[0] not in {name for name, _ in kept}]

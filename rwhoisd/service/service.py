@@ -24,7 +24,7 @@ from rwhoisd.service.forward import Forwarded
 from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.notify import notify
 from rwhoisd.service.ports import Ports
-from rwhoisd.service.query import QueryAnswerer
+from rwhoisd.service.query import Found, QueryAnswerer
 from rwhoisd.service.register import register
 from rwhoisd.service.rwhois import rwhois
 from rwhoisd.service.security import security
@@ -110,9 +110,28 @@ class Service:
             found = self._queries.find(image, peer.limit, line)
         except RwhoisError as failure:
             return error(failure)
-        if peer.credentials is not None:
-            guardians = Guardians(image, peer.credentials)
-            found = found._replace(records=guardians.records(found.hits.records))
+        if peer.credentials is None:
+            return self._told(peer, line, found)
+        try:
+            guardians = Guardians(image, peer, self._context.ports)
+        except RwhoisError as failure:
+            return error(failure)
+        records = guardians.records(found.hits.records)
+        if guardians.undecided:
+            return _awaited(self._told_later(guardians, peer, line, found))
+        guardians.settle()
+        return self._told(peer, line, found._replace(records=records))
+
+    async def _told_later(
+        self, guardians: Guardians, peer: Peer, line: bytes, found: Found
+    ) -> Reply:
+        """The answer when it is known whom the client satisfies. Raises: RwhoisError 401."""
+        records = await guardians.decided(lambda: guardians.records(found.hits.records))
+        reply = self._told(peer, line, found._replace(records=records))
+        return reply if isinstance(reply, Reply) else await reply
+
+    def _told(self, peer: Peer, line: bytes, found: Found) -> Answering:
+        """What was found as an answer, referrals followed if the client wants it."""
         connector = self._context.ports.connector
         if connector is None or not (peer.forward and self._follows):
             return self._queries.reply(found)

@@ -49,6 +49,7 @@ class ServiceSettings:
     directives: frozenset[str] = frozenset(NAMES)
     external: tuple[Directive, ...] = ()
     may_use: Rule = everybody  # of a directive
+    clear_passwords: bool = True  # from everywhere; False: only by TLS and on this machine
     may_transfer: Rule = everybody  # of an authority area
     forward: ForwardLimits = field(default_factory=ForwardLimits)
     cache_octets: int = 8 << 20  # of answers kept for repeats, per worker; 0: none

@@ -6,10 +6,12 @@ guardian (B5, ruling b). A deletion has no form on the wire: none is invented (N
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.render import transfer_record
 from rwhoisd.directory.schema import ClassDef
@@ -19,12 +21,13 @@ from rwhoisd.image.reader import Image
 from rwhoisd.protocol.replies import Reply, body
 from rwhoisd.protocol.requests import DirectiveRequest
 from rwhoisd.protocol.session import Peer
-from rwhoisd.service.context import Context, find_area, find_class, syntax_error
+from rwhoisd.service.context import Answering, Context, find_area, find_class, syntax_error
 from rwhoisd.service.guardians import Guardians
 
 PART_OCTETS: Final = 1 << 16  # of a reply that is sent in parts
 _WORLD: Final = "0.0.0.0/0"
 _SERIAL_DIGITS: Final = 17
+_GUARDIANS: Final = 1000  # of an area that are asked for their hash before a transfer
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class TransferRequest:
     since: str = ""
 
 
-def xfer(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
+def xfer(context: Context, peer: Peer, request: DirectiveRequest) -> Answering:
     """The objects asked for, in request or schema order, in parts.
 
     338 syntax, 340 area, 401 when the area is closed to this client, 333 on a slave, 341 class,
@@ -61,12 +64,10 @@ def xfer(context: Context, peer: Peer, request: DirectiveRequest) -> Reply:
     if area.role == "slave":
         raise RwhoisError(ResponseCode.NOT_MASTER)
     wanted = read_arguments(area, arguments[1:], lenient=context.dialect.xfer_ignores_unknown)
-    lines = _view(image, area, peer)
-    records = (
-        body(record, context.dialect, area.charset)
-        for record in _records(image, area, wanted, lines)
-    )
-    return _in_parts(records)
+    transfer = Transfer(context, image, area, wanted)
+    if peer.credentials is None:
+        return transfer.reply(transfer_lines)
+    return transfer.personal(Guardians(image, peer, context.ports))
 
 
 def read_arguments(
@@ -123,33 +124,63 @@ def _select(selections: list[Selection], name: str) -> None:
 View = Callable[[Object, ClassDef], tuple[ShownLine, ...]]
 
 
-def _view(image: Image, area: AuthorityArea, peer: Peer) -> View:
-    """What of each object this client gets."""
-    if peer.credentials is None:
-        return transfer_lines
-    guardians = Guardians(image, peer.credentials)
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One transfer of an area."""
 
-    def lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
-        full = guardians.satisfied_for(obj, area)
-        return full_lines(obj, class_def) if full else transfer_lines(obj, class_def)
+    context: Context
+    image: Image
+    area: AuthorityArea
+    wanted: TransferRequest
 
-    return lines
+    async def personal(self, guardians: Guardians) -> Reply:
+        """The reply to a client that is somebody.
 
+        It is made while it is sent, so what takes time is done before: the hashes of the area's
+        guardians, then of guardian objects in it. Raises: RwhoisError 332, 401.
+        """
+        area = self.area
+        known = [*guardians.live(area.guardians), *self._guardian_objects()]
+        await guardians.decided(lambda: [guardians.satisfies(guardian) for guardian in known])
 
-def _records(
-    image: Image, area: AuthorityArea, wanted: TransferRequest, view: View
-) -> Iterator[list[str]]:
-    number = image.area_number(area)
-    for selection in wanted.selections:
-        names = selection.attributes
-        for class_def, obj in image.transfer(number, selection.class_def.name):
-            if wanted.since and not changed_since(obj, wanted.since):
-                yield []
-                continue
-            lines = view(obj, class_def)
-            if names:
-                lines = tuple(line for line in lines if line[0].name in names)
-            yield transfer_record(class_def.name, lines)
+        def lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
+            full = guardians.satisfied_for(obj, area)
+            return full_lines(obj, class_def) if full else transfer_lines(obj, class_def)
+
+        return self.reply(lines, guardians.settle)
+
+    def _guardian_objects(self) -> Iterator[Object]:
+        number = self.image.area_number(self.area)
+        for _, obj in islice(self.image.transfer(number, GUARDIAN_CLASS), _GUARDIANS):
+            yield obj
+
+    def reply(self, view: View, ended: Callable[[], None] = lambda: None) -> Reply:
+        """The objects as ``view`` shows them; ``ended`` is called when the last one is made.
+
+        Raises: RwhoisError 332.
+        """
+        return _in_parts(self._rendered(view, ended))
+
+    def _rendered(self, view: View, ended: Callable[[], None]) -> Iterator[bytes]:
+        try:
+            for record in self._records(view):
+                yield body(record, self.context.dialect, self.area.charset)
+        finally:  # also when the client went away
+            ended()
+
+    def _records(self, view: View) -> Iterator[list[str]]:
+        wanted = self.wanted
+        number = self.image.area_number(self.area)
+        for selection in wanted.selections:
+            names = selection.attributes
+            for class_def, obj in self.image.transfer(number, selection.class_def.name):
+                if wanted.since and not changed_since(obj, wanted.since):
+                    yield []
+                    continue
+                lines = view(obj, class_def)
+                if names:
+                    lines = tuple(line for line in lines if line[0].name in names)
+                yield transfer_record(class_def.name, lines)
 
 
 def _in_parts(records: Iterator[bytes]) -> Reply:
