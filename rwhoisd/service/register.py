@@ -16,11 +16,18 @@ from typing import Final, cast, get_args
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.objects import Line, Object, late_order
+from rwhoisd.directory.registration import (
+    class_of,
+    require_known,
+    require_master,
+    require_same_place,
+    require_same_version,
+    stamped,
+    violations,
+)
 from rwhoisd.directory.schema import BASE_ATTRIBUTES, ClassDef
-from rwhoisd.directory.validate import ObjectRules, dangling, unknown_attributes
 from rwhoisd.image.reader import Image
 from rwhoisd.image.scopes import REFERRAL_CLASS
 from rwhoisd.protocol.replies import OK, Reply
@@ -96,10 +103,6 @@ class Wanted:
         """Whether it is to guard other objects."""
         return self.class_def.name.lower() == GUARDIAN_CLASS
 
-    def value(self, name: str) -> str | None:
-        """First value of a base attribute."""
-        return next((value for n, value in self.lines if n == name), None)
-
     def object(self, lines: Sequence[Line], order: int = 0) -> Object:
         """The object of these lines."""
         name = self.class_def.name
@@ -131,7 +134,7 @@ class Registration:
         if len(found) > 1:
             raise syntax_error(_TOO_MANY)
         wanted = self._wanted(found[0])
-        _master(wanted.area)
+        require_master(wanted.area)
         lines = [line for line in wanted.lines if line[0] != "ID"]  # the server's own (N23)
         self._check(wanted, lines)
         guardians = self._guardians
@@ -153,13 +156,13 @@ class Registration:
         if not found[0]:
             raise syntax_error(_NO_RECORD)
         wanted = self._wanted(found[1])
-        _master(wanted.area)
+        require_master(wanted.area)
         target = await self._target(found[0])
         self._check(wanted, wanted.lines)
-        _same_version(wanted, target)
+        require_same_version(wanted.lines, target.object_id, target.updated)
         await self._authorized(target.objects)
-        _same_place(wanted, target)
         before = target.objects[0]
+        require_same_place(before.object, wanted.area, wanted.class_def)
         kept = await self._kept(wanted, wanted.lines, before.object)
         async with self._change(wanted.area) as change:
             obj = self._object(wanted, kept, change, target.object_id)
@@ -177,7 +180,7 @@ class Registration:
         target = await self._target(found[0])
         areas = {stored.object.area: self._area(stored) for stored in target.objects}
         for area in areas.values():
-            _master(area)
+            require_master(area)
         await self._authorized(target.objects)
         for name, area in areas.items():
             async with self._change(area) as change:
@@ -197,31 +200,23 @@ class Registration:
         area = next((a for a in self._image.areas if a.name.key == key), None)
         if area is None:
             raise RwhoisError(ResponseCode.INVALID_AREA, area_name)
-        class_def = area.schema.class_def(class_name)
-        if class_def is None:
-            raise RwhoisError(ResponseCode.INVALID_CLASS, class_name)
-        for violation in unknown_attributes(record, class_def):
-            raise RwhoisError(violation.code, violation.attribute)
+        class_def = class_of(area, class_name)
+        require_known(record, class_def)
         return Wanted(area, class_def, tuple(_canonical(record, class_def, area.charset)))
 
     def _check(self, wanted: Wanted, lines: Sequence[Line]) -> None:
         """Required attributes, repetitions, formats, references. Raises: RwhoisError 320-323."""
-        dialect = self._context.dialect
-        rules = ObjectRules(wanted.class_def, Flavour.of(dialect))
-        found = rules.violations(lines)
-        if not found or found[0].code is not ResponseCode.ATTRIBUTE_MISSING:
-            _placed_once(lines)
+        found = violations(
+            wanted.object(lines),
+            wanted.class_def,
+            self._context.dialect,
+            exists=self._exists,
+            schemes=SCHEMES,
+        )
         for violation in found:
+            if violation.code is ResponseCode.UNIDENTIFIED:
+                log.error("%s", violation.message)
             raise RwhoisError(violation.code, violation.attribute)
-        if dialect.register_checks_references:
-            for violation in dangling(wanted.object(lines), wanted.class_def, self._exists):
-                raise RwhoisError(violation.code, violation.attribute)
-        if dialect.register_checks_scheme and wanted.is_guardian:
-            _known_scheme(lines)
-        if wanted.class_def.parse_program:
-            # Never to be passed by, as it may be what decides who registers what (§6.6).
-            log.error("class %s: its parse program cannot be run", wanted.class_def.name)
-            raise RwhoisError(ResponseCode.UNIDENTIFIED)
 
     def _exists(self, object_id: str) -> bool:
         """Whether an object has this ID; those of other people's areas cannot be asked."""
@@ -278,11 +273,8 @@ class Registration:
         self, wanted: Wanted, lines: Sequence[Line], change: AreaChange, object_id: str
     ) -> Object:
         """The object as it is stored: lines as sent, ID and Updated last when not sent."""
-        own = {"ID": object_id, "Updated": change.serial.text}
-        kept = [(name, own.get(name, value)) for name, value in lines]
-        missing = [line for line in own.items() if line[0] not in {name for name, _ in kept}]
         order = late_order(int(change.serial.text))  # what was registered comes last (§8.6)
-        return wanted.object([*kept, *missing], order)
+        return wanted.object(stamped(lines, object_id, change.serial.text), order)
 
     async def _key_moved(self, change: AreaChange, obj: Object, before: StoredObject) -> bool:
         """Whether the object was given a primary key that another one has."""
@@ -325,45 +317,6 @@ def _canonical(record: Record, class_def: ClassDef, charset: str) -> list[Line]:
     return lines
 
 
-def _placed_once(lines: Sequence[Line]) -> None:
-    """Raises: RwhoisError 320, when an object says twice where it belongs."""
-    names = [name for name, _ in lines]
-    for name in ("Class-Name", "Auth-Area"):
-        if names.count(name) > 1:
-            raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE, name)
-
-
 def _is_found_by_query(obj: Object) -> bool:
     """Whether a query for the ID finds an object, classes not named (§8.1)."""
     return obj.indexed and obj.class_name.lower() != REFERRAL_CLASS
-
-
-def _known_scheme(lines: Sequence[Line]) -> None:
-    """Raises: RwhoisError 321, when a guardian's scheme is none of ours (R2.3.6-6)."""
-    for name, value in lines:
-        if name.lower() == "guard-scheme" and value.strip().lower() not in SCHEMES:
-            raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, name)
-
-
-def _master(area: AuthorityArea) -> None:
-    """Raises: RwhoisError 333, when this server is only a slave of the area (R2.6-4)."""
-    if area.role == "slave":
-        raise RwhoisError(ResponseCode.NOT_MASTER, area.name.text)
-
-
-def _same_version(wanted: Wanted, target: Target) -> None:
-    """Raises: RwhoisError 338, 325, when a replacement has another ID or Updated (N24)."""
-    object_id, updated = wanted.value("ID"), wanted.value("Updated")
-    if object_id is not None and object_id.lower() != target.object_id.lower():
-        raise syntax_error("ID's must match")
-    if updated is not None and updated != target.updated:
-        raise RwhoisError(ResponseCode.OUTDATED_OBJECT)
-
-
-def _same_place(wanted: Wanted, target: Target) -> None:
-    """Raises: RwhoisError 338, when a replacement is of another area or class (N24, B44)."""
-    before = target.objects[0].object
-    if before.area != wanted.area.name.text:
-        raise syntax_error("Auth-Area's must match")
-    if before.class_name.lower() != wanted.class_def.name.lower():
-        raise syntax_error("Class-Name's must match")
