@@ -164,7 +164,7 @@ def read_zone(folder: Path, position: int = 0, flavour: Flavour = Flavour.POSIX)
     placed: list[PlacedObject] = []
     findings: list[Finding] = []
     for path in _object_files(folder):
-        file = _ObjectFile(path, area)
+        file = _ObjectFile(path, area, path.stem)
         placed += file.objects()
         findings += file.findings
     findings += _broken_rules(area.schema, placed, flavour)
@@ -219,6 +219,7 @@ class _ObjectFile:
 
     path: Path
     area: AuthorityArea
+    class_name: str  # of objects that do not name theirs
     findings: list[Finding] = field(default_factory=list)
 
     def objects(self) -> list[PlacedObject]:
@@ -228,6 +229,10 @@ class _ObjectFile:
         except UnicodeDecodeError as error:
             self._tell(0, f"is not {self.area.charset} at octet {error.start}; save it so")
             return []
+        return self.parsed(text)
+
+    def parsed(self, text: str) -> list[PlacedObject]:
+        """The objects of a text; mistakes go to ``findings``."""
         text = text.removeprefix("\ufeff")
         blocks = list(self._blocks(text.split("\n")))
         return [placed for block in blocks for placed in self._object(block)]
@@ -287,7 +292,7 @@ class _ObjectFile:
             for number, name, value in block
             if name.lower() in ("class-name", "cn", "object-type", "schema-name")
         ]
-        number, word = named[0] if named else (block[0][0], self.path.stem)
+        number, word = named[0] if named else (block[0][0], self.class_name)
         class_def = schema.class_def(word)
         if class_def is None:
             known = ", ".join(c.name for c in schema.classes)
@@ -298,6 +303,19 @@ class _ObjectFile:
                 ResponseCode.INVALID_CLASS,
             )
         return class_def
+
+
+def read_objects(text: str, path: Path, area: AuthorityArea, class_name: str) -> list[PlacedObject]:
+    """Objects of a text as it stands in files of a zone; its rules are not looked at.
+
+    ``class_name`` is that of objects without a Class-Name line. Raises: FormatError, with every
+    line that is not understood; ``path`` is what messages call the text.
+    """
+    file = _ObjectFile(path, area, class_name)
+    placed = file.parsed(text)
+    if file.findings:
+        raise FormatError(file.findings)
+    return placed
 
 
 def _broken_rules(

@@ -22,10 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Operation, StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.names import AreaName
+from rwhoisd.directory.names import AddressRange, AreaName, Network
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import Soa, TimeStamp
-from rwhoisd.store import definitions
+from rwhoisd.store import definitions, hierarchy
 from rwhoisd.store.bulk import KeyFilter, insert_rows, insert_tuples
 from rwhoisd.store.codec import Batch, Derived, Preparer, Row, check_charset, id_key, shown
 from rwhoisd.store.errors import StoreError
@@ -210,6 +210,16 @@ class AreaChange:
             _o.row_id != (except_row or 0),
         )
         return (await self._connection.execute(query.limit(1))).first() is not None
+
+    async def networks_overlapping(
+        self, other: Network | AddressRange
+    ) -> list[hierarchy.NetworkEntry]:
+        """Addresses of all areas that share some with ``other``, covering before covered.
+
+        Others may change other areas meanwhile; this one is locked.
+        """
+        await self.flush()
+        return await hierarchy.networks_overlapping(self._connection, None, other)
 
     async def _select(self, condition: ColumnElement[bool]) -> list[StoredObject]:
         if self._area is None:

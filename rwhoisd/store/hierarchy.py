@@ -105,6 +105,20 @@ async def networks_around(
     return list(_network_entries(await connection.execute(query)))
 
 
+async def networks_overlapping(
+    connection: AsyncConnection, area: str | None, other: Network | AddressRange
+) -> list[NetworkEntry]:
+    """Addresses that share some with ``other``, in address order, covering before covered."""
+    span = _span_of(other)
+    query = _networks(area).where(
+        _n.family == span.family,
+        _n.first_address <= pack_address(span.last),
+        _n.last_address >= pack_address(span.first),
+    )
+    query = query.order_by(_n.first_address, _n.last_address.desc(), _n.row_id, _n.ordinal)
+    return list(_network_entries(await connection.execute(query)))
+
+
 async def overlaps(connection: AsyncConnection, area: str | None) -> list[Overlap]:
     """Pairs within one area and class that are equal or cross; see ``sweep``."""
     order = (_a.position, _a.area_id, _o.class_key, _n.family)

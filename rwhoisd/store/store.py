@@ -34,6 +34,7 @@ from rwhoisd.store.engines import BUSY_SECONDS, check_file, make_engine, parse_u
 from rwhoisd.store.errors import StoreLockedError, place_of
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, Snapshot, stored_objects
 from rwhoisd.store.tables import authority_area, notice, setting, slave, stored_object
+from rwhoisd.store.tables import journal as entries_table
 
 NOTICES: Final = 1_000  # kept; peers make them, so there must be an end
 NOTICE_CHARACTERS: Final = 1_024
@@ -292,6 +293,13 @@ class Store:
         async with self._reading() as connection:
             return await journal.read_entries(connection, query)
 
+    async def journal_begins(self) -> Mapping[str, TimeStamp]:
+        """Area, lower case → serial of the oldest entry of its journal, gone areas included."""
+        c = entries_table.c
+        query = select(c.area_key, func.min(c.serial)).group_by(c.area_key)
+        async with self._reading() as connection:
+            return dict((await connection.execute(query)).all())
+
     async def counts(self) -> list[Count]:
         """Objects per area (by position), class and source."""
         o, a = stored_object.c, authority_area.c
@@ -319,6 +327,13 @@ class Store:
         """Addresses at or above ``inner``, the most specific first."""
         async with self._reading() as connection:
             return await hierarchy.networks_around(connection, area, inner)
+
+    async def networks_overlapping(
+        self, area: str | None, other: Network | AddressRange
+    ) -> list[hierarchy.NetworkEntry]:
+        """Addresses that share some with ``other``, in address order, covering before covered."""
+        async with self._reading() as connection:
+            return await hierarchy.networks_overlapping(connection, area, other)
 
     async def overlaps(self, area: str | None = None) -> list[hierarchy.Overlap]:
         """Pairs of objects of one area and class that hold the same addresses, or share some
