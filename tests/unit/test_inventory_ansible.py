@@ -208,3 +208,42 @@ def test_a_file_that_is_torn_does_not_hide_the_others() -> None:
     reading = read_text("ansible", "[web]\nw ansible_host=10.0.0.1\n", '{"web": ')
     assert [str(fact.where) for fact in reading.facts] == ["10.0.0.1"]
     assert any("not the whole source" in str(found) for found in reading.findings)
+
+
+def test_a_machine_with_two_addresses_has_both() -> None:
+    """A configuration of OpenStack-Ansible repeats its machines, now and then with a slip."""
+    text = (
+        "pod1_hosts:\n  infra1: { ip: 10.0.1.10 }\n  infra2: { ip: 10.0.2.10 }\n"
+        "storage_hosts:\n  infra1: { ip: 10.0.1.11 }\n  infra2: { ip: 10.0.2.10 }\n"
+    )
+    reading = read_text("ansible", text)
+    rows = [fact.as_row() for fact in reading.facts if fact.name == "infra1"]
+    assert rows == [
+        {"kind": "storage-node", "address": "10.0.1.11", "name": "infra1",
+         "belongs_to": "storage_hosts"},
+        {"kind": "host", "address": "10.0.1.11", "name": "infra1"},
+        {"kind": "host", "address": "10.0.1.10", "name": "infra1", "belongs_to": "pod1_hosts"},
+    ]  # fmt: skip
+    (found,) = [one for one in reading.findings if "another address" in one.message]
+    assert (found.line, "infra1" in found.message) == (5, True)
+
+
+def test_an_address_that_comes_back_is_told_once() -> None:
+    lines = (
+        "[a]\nm ansible_host=10.0.0.1\n[b]\nm ansible_host=10.0.0.2\n[c]\nm ansible_host=10.0.0.1\n"
+    )
+    facts = read_text("ansible", lines).facts
+    assert [str(fact.where) for fact in facts] == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_a_machine_called_by_its_address_may_be_given_its_own() -> None:
+    (fact,) = read_text("ansible", "[a]\n10.0.0.1\n[b]\n10.0.0.1 ansible_host=10.9.0.1\n").facts
+    assert str(fact.where) == "10.9.0.1"
+
+
+def test_services_in_containers_make_no_database_node_of_their_host() -> None:
+    text = "database_hosts:\n  infra1: { ip: 10.0.1.10 }\n"
+    rows = [fact.as_row() for fact in read_text("ansible", text).facts]
+    assert rows == [
+        {"kind": "host", "address": "10.0.1.10", "name": "infra1", "belongs_to": "database_hosts"}
+    ]

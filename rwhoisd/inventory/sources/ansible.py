@@ -1,9 +1,9 @@
 """Ansible inventories: INI, YAML, JSON, OpenStack-Ansible's user configuration (§8).
 
 A machine is a storage node or a database node by the groups it stands in, itself or through
-groups within groups; a machine that stands in other groups as well is also a host. Virtual
-addresses and networks stand in variables, in the inventory or beside it in ``group_vars`` and
-``host_vars``, which are read when a folder is given.
+groups within groups. A database node is also a host, and so is a storage node that stands in
+other groups as well. Virtual addresses and networks stand in variables, in the inventory or
+beside it in ``group_vars`` and ``host_vars``, which are read when a folder is given.
 """
 
 import ast
@@ -155,7 +155,9 @@ class _Machines:
         direct = {group for machine in inventory.machines.values() for group in machine.groups}
         self._roles = roles(names, direct, self._told())
         self._storage = nearest(self._roles, Kind.STORAGE_NODE, inventory.children)
-        self._databases = nearest(self._roles, Kind.DBNODE, inventory.children)
+        self._databases: dict[str, str] = {}
+        if not inventory.in_containers:
+            self._databases = nearest(self._roles, Kind.DBNODE, inventory.children)
         self._local = {
             scope.group
             for scope in inventory.scopes
@@ -193,12 +195,15 @@ class _Machines:
                 role=_role(machine.values),
             )  # fmt: skip
         others = [group for group in machine.groups if not is_everybody(group)]
-        special = storage is not None or database is not None
-        if not special or any(group not in self._roles for group in others):
+        if storage is None or any(group not in self._roles for group in others):
             yield Host(
                 place=machine.place, where=where, name=name, aliases=machine.aliases(),
-                belongs_to=None if special else next(iter(others), None),
+                belongs_to=None if storage else next(iter(others), None),
             )  # fmt: skip
+        for before, (place, group) in machine.earlier.items():
+            if before != where:
+                owner = None if is_everybody(group) else group
+                yield Host(place=place, where=before, name=name, belongs_to=owner)
 
 
 def _chosen(groups: Iterable[str], found: dict[str, str]) -> str | None:

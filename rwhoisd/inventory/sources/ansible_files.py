@@ -203,6 +203,7 @@ def _is_user_group(value: Any) -> bool:
 
 
 def _load_user_config(document: Row, inventory: Inventory, report: Report) -> None:
+    inventory.in_containers = True
     variables = Row()
     variables.line = document.line
     for name in document:

@@ -37,6 +37,19 @@ class Machine:
     place: Place
     groups: dict[str, None] = field(default_factory=dict)  # that it stands in itself, in order
     values: dict[str, Any] = field(default_factory=dict)
+    earlier: dict[Address, tuple[Place, str]] = field(default_factory=dict)  # given, then changed
+
+    def stand_in(self, group: str, row: Row, place: Place) -> bool:
+        """A line of it in a group; whether that gives it another address than it had."""
+        before, since = self.address(), self.place
+        owner = next(iter(self.groups), group)
+        self.groups[group] = None
+        self.take(row, place)
+        if before is None or self.address() == before or words.address(self.name) == before:
+            return False
+        self.earlier[before] = since, owner
+        self.place = place
+        return True
 
     def take(self, row: Row, place: Place) -> None:
         """Variables of it; those that come later win, as with Ansible."""
@@ -109,6 +122,7 @@ class Inventory:
     machines: dict[str, Machine] = field(default_factory=dict)
     children: dict[str, list[str]] = field(default_factory=dict)  # every group is a key
     scopes: list[Scope] = field(default_factory=list)
+    in_containers: bool = False  # services run in containers with addresses of their own
 
     def group(self, name: str) -> None:
         """There is a group of this name."""
@@ -132,8 +146,8 @@ class Inventory:
         self.group(group)
         for name in names:
             machine = self.machines.setdefault(name, Machine(name, place))
-            machine.groups[group] = None
-            machine.take(row, place)
+            if machine.stand_in(group, row, place):
+                report.warn(place, f"{name} had another address above; both are told")
         if row and names:
             self.scopes.append(Scope(row, self.file, group, names[0]))
 
