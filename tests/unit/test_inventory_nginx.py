@@ -67,6 +67,21 @@ def test_an_upstream_has_any_name_that_is_written_out(name: str, owner: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("server 10.0.0.1:82;\nserver 10.0.0.2;", ["rip 10.0.0.1 82/tcp", "rip 10.0.0.2 80/tcp"]),
+        ("server app.example.net:82;", ["rip 82/tcp = app.example.net"]),
+        ("server app.example.net;", []),
+        ("location / { proxy_pass http://10.0.0.1:82; }", ["rip 10.0.0.1 82/tcp"]),
+        ("proxy_pass http://10.0.0.1;", ["rip 10.0.0.1 80/tcp"]),
+        ("listen 192.0.2.1:443 ssl;", ["vip 192.0.2.1 443/tcp"]),
+    ],
+)
+def test_a_file_that_is_to_stand_within_a_block(text: str, expected: list[str]) -> None:
+    assert rows(text) == expected
+
+
+@pytest.mark.parametrize(
     ("statement", "expected"),
     [
         ("proxy_pass http://10.0.0.1", ["10.0.0.1 80/tcp"]),

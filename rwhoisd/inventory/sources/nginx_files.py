@@ -84,7 +84,7 @@ class Files:
         self.values: dict[str, list[str]] = {}
         self._seen: set[Path] = set()
         for file in inputs.files:
-            self._read(file, inputs, _Scope())
+            self._read(file, inputs, _Scope(server=self._server("")))
 
     def _read(self, file: TextFile, inputs: Inputs, scope: _Scope) -> None:
         if file.path is not None:
@@ -124,12 +124,15 @@ class Files:
             case "upstream":
                 return _Scope(scope.context, upstream=self._upstream(statement, scope))
             case "server":
-                server = Server(scope.context)
-                self.servers.append(server)
-                return _Scope(scope.context, server=server)
+                return _Scope(scope.context, server=self._server(scope.context))
             case word if word in _VALUE_BLOCKS:
                 self._values(statement)
         return scope
+
+    def _server(self, context: str) -> Server:
+        """A new one: of a block, or for a file that is to be included within a block."""
+        self.servers.append(Server(context))
+        return self.servers[-1]
 
     def _upstream(self, statement: Statement, scope: _Scope) -> Upstream:
         given = statement.word(1)
@@ -164,6 +167,10 @@ class Files:
                 scope.server.passes.append(statement)
             elif take := _TAKEN.get(statement.keyword):
                 take(scope.server, statement, self.report)
+            elif statement.keyword == "server" and _is_endpoint(statement.word(1)):
+                # Such a file is for an upstream, whose name it does not tell.
+                loose = self.upstreams.setdefault(("", ""), Upstream(None, ""))
+                loose.servers.append(statement)
 
 
 def _ends_within(text: str) -> bool:
@@ -173,6 +180,12 @@ def _ends_within(text: str) -> bool:
         if bare:
             return bare[-1] not in ";{}" and "%}" not in bare
     return False
+
+
+def _is_endpoint(text: str) -> bool:
+    """Whether a word can only be a machine, even in a file that may be of another program."""
+    host, port = words.host_port(text)
+    return words.address(host) is not None or words.port(port) is not None
 
 
 # --- statements of a server ---
