@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rwhoisd.admin import db, exporting, image, inventory, loading, objects
+from rwhoisd.admin import db, exporting, guardian, image, inventory, loading, objects
 from rwhoisd.version import version_option
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for _name, _verb, _example in _VERBS:
 app.add_typer(exporting.app, name="export")
 app.add_typer(image.app, name="image")
 app.add_typer(db.app, name="db")
+app.add_typer(guardian.app, name="guardian")
 app.add_typer(inventory.app, name="inventory")
 
 

@@ -18,6 +18,7 @@ from rwhoisd import config as configuration
 from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.arin_config import read_settings
 from rwhoisd.formats.findings import Finding, FormatError
+from rwhoisd.server import tls
 from rwhoisd.server.supervisor import complain
 from rwhoisd.server.worker import Ready
 from rwhoisd.version import version_option
@@ -108,8 +109,8 @@ def check_config(
     remarks: list[str] = []
     try:
         remarks = [str(f) for f in _remarks(arin_config)]
-        read()
-    except (ConfigError, FormatError) as error:
+        tls.contexts(read())
+    except (ConfigError, FormatError, tls.TlsError) as error:
         findings = str(error).splitlines()
     except OSError as error:
         findings = [f"{error.filename}: {error.strerror}"]

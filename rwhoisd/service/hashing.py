@@ -70,9 +70,14 @@ def crypt_hash(secret: str) -> str:
     return str(crypt_r.crypt(secret, crypt_r.mksalt(crypt_r.METHOD_SHA512)))
 
 
+def crypt_refusal(info: str) -> str:
+    """Why ``info`` is no crypt(3) hash that is computed here; "" when it is one."""
+    return "" if _CRYPT.fullmatch(info) else "it is no crypt(3) hash, or one that takes too long"
+
+
 def crypt_matches(secret: str, info: str) -> bool:
     """Whether ``info`` is the crypt(3) hash of the secret; what is no such hash matches nothing."""
-    if not _CRYPT.fullmatch(info):
+    if crypt_refusal(info):
         return False
     try:
         found = crypt_r.crypt(secret, info) or ""
