@@ -53,6 +53,14 @@ def test_agents_that_move_an_address(kind: str, key: str, found: bool) -> None:
     assert rows(f"primitive v ocf:heartbeat:{kind} params {key}=192.0.2.1\n") == expected
 
 
+@pytest.mark.parametrize("value", ["192.0.2.1", "192.0.2.1/24", "192.0.2.1/24/eth0/192.0.2.255"])
+def test_agents_of_heartbeat_take_the_address_first(value: str) -> None:
+    found = cib(primitive("v", "IPaddr", **{"1": value, "2": "192.0.2.9"}))
+    assert rows(found) == ["vip 192.0.2.1 = v"]
+    assert rows(f"primitive v heartbeat:IPaddr params 1={value}\n") == ["vip 192.0.2.1 = v"]
+    assert rows(cib(primitive("m", "MailTo", **{"1": value}))) == []
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -13,11 +13,13 @@ from rwhoisd.inventory.sources.targets import target_of
 MOST_REPLICAS: Final = 256
 REMOTE: Final = "remote"
 STOPPED: Final = "stopped"
+# Agents of class ``heartbeat`` take what haresources gives them: the first is the address.
+POSITIONAL: Final = "1"
 # Agents that move an address, and the parameter that holds it. A fence device has an address
 # too (of its management port) and is no such agent.
 _AGENTS: Final = (
-    (re.compile(r"[\w-]*IPaddr2?(?:[_-]\w+)?", re.IGNORECASE), ("ip",)),
-    (re.compile(r"[\w-]*IPv6addr", re.IGNORECASE), ("ipv6addr", "ip")),
+    (re.compile(r"[\w-]*IPaddr2?(?:[_-]\w+)?", re.IGNORECASE), ("ip", POSITIONAL)),
+    (re.compile(r"[\w-]*IPv6addr", re.IGNORECASE), ("ipv6addr", "ip", POSITIONAL)),
     (re.compile(r"(?:aws|gcp)-vpc-move-(?:ip|route)|powervs-move-ip"), ("ip",)),
     (re.compile(r"gcp-vpc-move-vip"), ("alias_ip",)),
     (re.compile(r"awseip|awsvip"), ("elastic_ip", "secondary_private_ip")),
@@ -106,7 +108,7 @@ def _vips(resource: Resource, cluster: Cluster, report: Report) -> Iterator[Fact
     wanted = next((names for form, names in _AGENTS if form.fullmatch(agent)), ())
     own = [one for one in resource.parameters if one.name in wanted]
     for parameter in own or [one for one in template.parameters if one.name in wanted]:
-        target = target_of(parameter.value, parameter.place, report)
+        target = target_of(_address_of(parameter), parameter.place, report)
         if target is not None:
             yield Vip(
                 place=parameter.place,
@@ -115,6 +117,12 @@ def _vips(resource: Resource, cluster: Cluster, report: Report) -> Iterator[Fact
                 belongs_to=resource.group,
                 disabled=resource.is_stopped,
             )
+
+
+def _address_of(parameter: Parameter) -> str:
+    """The address, without the mask and the interface (``A/24/eth0``) behind it."""
+    value = parameter.value
+    return value.partition("/")[0] if parameter.name == POSITIONAL else value
 
 
 def _addresses(bundle: Bundle, report: Report) -> Iterator[Fact]:
