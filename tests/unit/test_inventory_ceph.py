@@ -123,3 +123,44 @@ def test_other_files_are_told_of(text: str) -> None:
 def test_an_empty_file_is_nothing() -> None:
     reading = read_text("ceph", "")
     assert (reading.facts, reading.findings) == ([], [])
+
+
+CRUSH = {
+    "devices": [{"id": 0, "name": "osd.0"}],
+    "types": [{"type_id": 1, "name": "host"}],
+    "buckets": [
+        {"id": -1, "name": "default", "type_name": "root", "items": [{"id": -2}]},
+        {"id": -2, "name": "rack1", "type_name": "rack", "items": [{"id": -3}, {"id": -4}]},
+        {"id": -3, "name": "node1", "type_name": "host", "items": [{"id": 0}, {"id": 1}]},
+        {"id": -4, "name": "gone", "type_name": "host", "items": []},
+        {"id": -5, "name": "node1~ssd", "type_name": "host", "items": [{"id": 0}]},
+    ],
+}
+
+
+def test_the_crush_map_tells_of_the_same_tree() -> None:
+    (fact,) = read_text("ceph", json.dumps(CRUSH)).facts
+    assert isinstance(fact, StorageNode)
+    assert (fact.name, fact.belongs_to, fact.crush_place) == ("node1", "rack1", "default/rack1")
+    assert fact.drives == 2
+
+
+def test_what_ceph_insights_has_collected_is_looked_into() -> None:
+    tree = {"nodes": [
+        {"id": -1, "name": "default", "type": "root", "children": [-2]},
+        {"id": -2, "name": "daq", "type": "host", "children": [0]},
+    ]}  # fmt: skip
+    mons = {"mons": [{"name": "daq", "addr": "10.0.0.1:6789/0"}, {"name": "m", "addr": "10.0.0.2"}]}
+    found = {"osd_tree": tree, "mon_map": mons, "osd_metadata": {"0": {}}, "version": {"major": 14}}
+    reading = read_text("ceph", json.dumps(found))
+    assert [fact.as_row() for fact in reading.facts] == [
+        {"kind": "storage-node", "address": "10.0.0.1", "name": "daq", "belongs_to": "default"},
+        {"kind": "host", "address": "10.0.0.2", "name": "m"},
+    ]
+    assert not reading.findings
+
+
+def test_monitors_on_loopback_are_no_machines() -> None:
+    mons = [{"name": "a", "addr": "127.0.0.1:40226/0"}, {"name": "b", "addr": ":/0"}]
+    facts = read_text("ceph", json.dumps({"mons": mons})).facts
+    assert [fact.name for fact in facts] == ["b"]  # one that is yet to start

@@ -83,7 +83,7 @@ def _first(row: Row, *keys: str) -> Address | None:
     return next((one for one in found if words.is_publishable(one)), None)
 
 
-# --- ceph osd tree, ceph osd df tree, ceph osd crush tree ---
+# --- ceph osd tree, ceph osd df tree, ceph osd crush tree, ceph osd crush dump ---
 
 
 def _is_tree(value: Any) -> bool:
@@ -91,7 +91,31 @@ def _is_tree(value: Any) -> bool:
 
 
 def _take_tree(tree: Row, file: TextFile, cluster: Cluster) -> None:
-    nodes = {node.text("id"): node for node in tree.rows("nodes") if node.text("id")}
+    _take_nodes(tree.rows("nodes"), file, cluster)
+
+
+def _is_crush_map(value: Any) -> bool:
+    return isinstance(value, Row) and any("type_name" in node for node in value.rows("buckets"))
+
+
+def _take_crush_map(value: Row, file: TextFile, cluster: Cluster) -> None:
+    """``ceph osd crush dump`` is the tree in other words."""
+    _take_nodes(map(_node_of, value.rows("buckets")), file, cluster)
+
+
+def _node_of(bucket: Row) -> Row:
+    node, children = Row(), Items()
+    node.line = bucket.line
+    for item in bucket.rows("items"):
+        children.append(item.text("id"))
+        children.lines.append(item.line)
+    node |= {"id": bucket.text("id"), "name": bucket.text("name"), "children": children}
+    node["type"] = bucket.text("type_name")
+    return node
+
+
+def _take_nodes(rows: Iterable[Row], file: TextFile, cluster: Cluster) -> None:
+    nodes = {node.text("id"): node for node in rows if node.text("id")}
     above = {text(child): node for node in nodes.values() for child in node.items_of("children")}
     for node in nodes.values():
         name = node.text("name")
@@ -170,7 +194,11 @@ def _is_mon_map(value: Any) -> bool:
 
 def _take_mon_map(value: Row, file: TextFile, cluster: Cluster) -> None:
     for mon in (value if "mons" in value else value.row("monmap")).rows("mons"):
-        where = _first(mon, "public_addrs", "public_addr", "addr")
+        given = [mon.get(key) for key in ("public_addrs", "public_addr", "addr")]
+        found = [one for value in given for one in addresses_in(value)]
+        where = next((one for one in found if words.is_publishable(one)), None)
+        if any(one.is_loopback for one in found) and where is None:
+            continue  # a cluster for trying out; its monitors are no machines
         if where is not None or mon.text("name"):
             cluster.machine(mon.text("name"), file.at(mon.line), where)
 
@@ -255,23 +283,36 @@ def _take_osd_map(value: Row, file: TextFile, cluster: Cluster) -> None:
         cluster.disk_at(osd.text("osd"), [one for one in found if one], file.at(osd.line))
 
 
+# --- ceph report, ceph insights ---
+
+_PARTS: Final = ("osd_tree", "crushmap", "crush_map", "mon_map", "osdmap", "osd_dump",
+                 "osd_metadata")  # fmt: skip
+
+
+def _is_report(value: Any) -> bool:
+    return isinstance(value, Row) and any(key in value for key in _PARTS)
+
+
 def _take_report(value: Row, file: TextFile, cluster: Cluster) -> None:
-    if _is_osd_map(value.get("osdmap")):
-        _take_osd_map(value.row("osdmap"), file, cluster)
-    _take_metadata(value.get("osd_metadata"), file, cluster)
+    for key in _PARTS:
+        part = value.get(key)
+        for fits, take in _SHAPES[:-1]:
+            if fits(part):
+                take(part, file, cluster)
 
 
 Fits = Callable[[Any], Any]
 Take = Callable[[Any, TextFile, Cluster], None]
 _SHAPES: Final[tuple[tuple[Fits, Take], ...]] = (
     (_is_tree, _take_tree),
+    (_is_crush_map, _take_crush_map),
     (_is_node_list, _take_node_list),
     (_is_mon_map, _take_mon_map),
     (_host_rows, _take_hosts),
     (_is_service, _take_service),
     (_metadata, _take_metadata),
     (_is_osd_map, _take_osd_map),
-    (lambda value: isinstance(value, Row) and "osdmap" in value, _take_report),
+    (_is_report, _take_report),
 )
 
 SOURCE: Final = WholeSource(
