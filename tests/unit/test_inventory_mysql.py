@@ -77,6 +77,12 @@ INSERT = "INSERT INTO mysql_servers"
         ),
         pytest.param("[ server1 ]\nhostname = a # one\nport=x", ["a:"], id="MHA with blanks"),
         pytest.param(
+            "[server_1]\nhostname=a\n[serverB-2]\nhostname=b\n[serverB-2]\nhostname=c\n"
+            "[server default]\nhostname=d\n[server_default]\nhostname=e\n[binlog1]\nhostname=f",
+            ["a:", "b:", "c:"],
+            id="MHA, servers of any name",
+        ),
+        pytest.param(
             "[s]\ntype=server\naddress=10.0.0.1\nrank=secondary\n[t]\ntype=server\nsocket=/run/a",
             ["10.0.0.1: secondary"],
             id="MaxScale",

@@ -12,7 +12,8 @@ from rwhoisd.inventory.structures import is_true
 from rwhoisd.inventory.words import host_port
 
 _SECTION: Final = re.compile(r"\[([^\]]*)\]")
-_MHA: Final = re.compile(r"server\d+\Z", re.IGNORECASE)
+# What follows ``server`` is free, most often a number (read_config() of MHA::Config).
+_MHA: Final = re.compile(r"server(?![_-]default\Z)\S+\Z", re.IGNORECASE)
 _MHA_DEFAULT: Final = re.compile(r"server[ _-]default\Z", re.IGNORECASE)
 _COMMENT: Final = re.compile(r"\s[#;]")
 
@@ -71,7 +72,7 @@ def read_ini(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Databas
 
 
 def _mha(sections: Sequence[_Section]) -> Iterator[Node]:
-    """``hostname`` or ``ip`` of ``[serverN]``; the port may be that of all servers."""
+    """``hostname`` or ``ip`` of ``[server…]``; the port may be that of all servers."""
     default = next(
         (section for section in sections if _MHA_DEFAULT.match(section.name)),
         _Section("", Place("")),
