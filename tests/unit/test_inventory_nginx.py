@@ -67,6 +67,27 @@ def test_an_upstream_has_any_name_that_is_written_out(name: str, owner: str) -> 
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "upstream u {\n ip_hash\n server 10.0.0.1;\n server 10.0.0.2;\n}",
+        "upstream u {\n server 10.0.0.1\n server 10.0.0.2 # x\n}",
+        "http {\n charset utf8\n\n upstream u\n {server 10.0.0.1; server 10.0.0.2}}",
+    ],
+)
+def test_a_forgotten_end_costs_no_server(text: str) -> None:
+    reading = read_text("nginx", text)
+    assert rows_of(reading) == ["rip 10.0.0.1 80/tcp @ u", "rip 10.0.0.2 80/tcp @ u"]
+    assert [found.line for found in reading.findings] == [2]
+
+
+def test_a_statement_may_take_several_lines() -> None:
+    text = "log_format a\n '$remote_addr'\n 'server'\n server_x;\nupstream u { server\n 10.0.0.1; }"
+    reading = read_text("nginx", text)
+    assert rows_of(reading) == ["rip 10.0.0.1 80/tcp @ u"]
+    assert reading.findings == []
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("server 10.0.0.1:82;\nserver 10.0.0.2;", ["rip 10.0.0.1 82/tcp", "rip 10.0.0.2 80/tcp"]),

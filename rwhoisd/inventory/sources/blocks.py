@@ -32,6 +32,7 @@ class Grammar:
     quotes: str = "\"'"
     terminator: str = ";"  # "\n": a statement ends with its line, and so does a quote
     marks_within_words: bool = False
+    starts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +65,12 @@ class Statement:
 @dataclass(frozen=True)
 class Tree:
     """What a file holds. ``unclosed``: blocks that are open at its end; ``stray``: needless
-    ``}``."""
+    ``}``; ``endless``: statements whose end is forgotten."""
 
     statements: tuple[Statement, ...]
     unclosed: tuple[Place, ...] = ()
     stray: tuple[Place, ...] = ()
+    endless: tuple[Place, ...] = ()
 
 
 @dataclass
@@ -129,9 +131,12 @@ class _Reader:
         self._by_line = grammar.terminator == "\n"
         self._quotes = re.compile(rf"\\(.)|[{re.escape(grammar.quotes)}]", re.DOTALL)
         self._alone = grammar.quotes  # a quote that nothing closes is dropped
+        self._starts = grammar.starts
         self._line = 1
+        self._last_line = 0  # of the last word
         self._open = [_Open(0)]
         self._stray: list[Place] = []
+        self._endless: list[Place] = []
 
     def take(self, kind: str, text: str) -> None:
         """One more token."""
@@ -152,6 +157,10 @@ class _Reader:
 
     def _word(self, text: str) -> None:
         block = self._open[-1]
+        if block.words and text in self._starts and self._last_line < self._line:
+            self._endless.append(self._file.at(block.words_line))
+            self._end()
+        self._last_line = self._line
         if not block.words:
             block.words_line = self._line
         block.words.append(self._quotes.sub(r"\1", text))
@@ -187,7 +196,9 @@ class _Reader:
         while len(self._open) > 1:
             self._close()
         self._end()
-        return Tree(tuple(self._open[0].statements), unclosed, tuple(self._stray))
+        return Tree(
+            tuple(self._open[0].statements), unclosed, tuple(self._stray), tuple(self._endless)
+        )
 
 
 def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:

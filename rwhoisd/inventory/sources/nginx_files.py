@@ -19,7 +19,9 @@ PASSES: Final = frozenset(
 HTTP_PORT: Final = 80
 UDP: Final = "udp"
 CONTEXTS: Final = frozenset({"http", "stream", "mail"})
-_GRAMMAR: Final = Grammar()
+_GRAMMAR: Final = Grammar(
+    starts=PASSES | CONTEXTS | {"upstream", "server", "listen", "location", "server_name"}
+)
 _VALUE_BLOCKS: Final = frozenset({"map", "split_clients", "geo"})
 # Values of those blocks that are options of theirs.
 _VALUE_OPTIONS: Final = frozenset({"include", "hostnames", "volatile", "ranges", "proxy", "delete"})
@@ -95,6 +97,8 @@ class Files:
         tree = tree_of(file, _GRAMMAR)
         for place in tree.unclosed[-1:]:
             self.report.partial(place, "a block that begins here is not closed")
+        for place in tree.endless:
+            self.report.warn(place, "a statement has no ; at its end; read up to the next line")
         for place in tree.stray[:1]:
             self.report.partial(place, "a brace is closed that was never opened")
         if not tree.unclosed and _ends_within(file.text):
