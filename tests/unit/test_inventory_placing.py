@@ -313,3 +313,16 @@ def test_an_area_shows_no_address_that_its_rule_does_not_name(some: list[Fact]) 
     for obj in objects(made, PUBLIC):
         for text in obj.values("IP-Address"):
             assert text.startswith(("10.9.", "192.0.2."))
+
+
+def test_a_private_network_that_becomes_public_is_told() -> None:
+    area = {"name": PUBLIC, "kinds": ["network"], "networks": ["10.0.0.0/8"]}
+    (finding,) = placed([block("10.1.0.0/16")], table(area=[area])).findings
+    assert "network 10.1.0.0/16 is private and becomes public" in str(finding)
+
+
+def test_text_of_a_source_is_tidied() -> None:
+    found = by_id([vip("192.0.2.1", name="a\nID: x\u2028\ud800", belongs_to=" \t ")], PUBLIC)
+    (obj,) = found.values()
+    assert obj.get("Host-Name") == "a ID: x"
+    assert obj.get("Cluster") is None
