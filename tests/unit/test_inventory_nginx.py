@@ -80,6 +80,12 @@ def test_a_forgotten_end_costs_no_server(text: str) -> None:
     assert [found.line for found in reading.findings] == [2]
 
 
+def test_lines_of_a_template_are_no_part_of_a_statement() -> None:
+    reading = read_text("nginx", "upstream u {\n{% if x %}\n server 10.0.0.1;\n{% endif %}\n}")
+    assert rows_of(reading) == ["rip 10.0.0.1 80/tcp @ u"]
+    assert reading.findings == []
+
+
 def test_a_statement_may_take_several_lines() -> None:
     text = "log_format a\n '$remote_addr'\n 'server'\n server_x;\nupstream u { server\n 10.0.0.1; }"
     reading = read_text("nginx", text)

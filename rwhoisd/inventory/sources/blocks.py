@@ -18,6 +18,7 @@ from rwhoisd.inventory.source import TextFile
 _TEMPLATE: Final = (
     r"\$\{[^{}\n]{0,99}\}|\{\{[^{}\n]{0,199}\}\}|\{%[^\n]{0,199}?%\}|<%[^\n]{0,199}?%>"
 )
+_CONTROL: Final = ("{%", "{{", "<%")  # lines of a template, which have no end of their own
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ class _Reader:
     def _word(self, text: str) -> None:
         block = self._open[-1]
         if block.words and text in self._starts and self._last_line < self._line:
-            self._endless.append(self._file.at(block.words_line))
+            if not block.words[0].startswith(_CONTROL):
+                self._endless.append(self._file.at(block.words_line))
             self._end()
         self._last_line = self._line
         if not block.words:
