@@ -32,6 +32,7 @@ REFUSED: Final = 1  # a finding, or it cannot be done
 MISUSED: Final = 2
 SYSTEM_CONFIG: Final = Path("/etc/rwhoisd/rwhoisd.toml")
 SYSTEM_STATE: Final = Path("/var/lib/rwhoisd")
+_WIDE: Final = 1_000  # columns of a pipe or a file
 _PATIENCE: Final = 1.0  # seconds before a progress bar shows
 _T = TypeVar("_T")
 
@@ -198,9 +199,14 @@ def complain(message: str) -> None:
 def console() -> Console:
     """Standard output for tables; without colours when it is no terminal or NO_COLOR is set.
 
-    Text is printed as it is: ``[fd00::1]:443`` is no markup and ``:100:`` no picture.
+    Text is printed as it is: ``[fd00::1]:443`` is no markup and ``:100:`` no picture. Where it is
+    no terminal, and nobody set COLUMNS, a line is as long as it has to be.
     """
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    is_terminal = sys.stdout.isatty()
+    width = None if is_terminal or "COLUMNS" in os.environ else _WIDE
+    return Console(
+        highlight=False, markup=False, emoji=False, soft_wrap=not is_terminal, width=width
+    )
 
 
 def table(*headers: str) -> Table:

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -124,15 +126,33 @@ def test_one_bad_file_of_a_folder_leaves_the_others(
     assert not reading.whole
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_looked_into_is_a_failure(tmp_path: Path) -> None:
-    write(tmp_path / "a.txt", "a")
-    closed = write(tmp_path / "closed" / "b.txt", "b").parent
-    closed.chmod(0)
+@contextmanager
+def without_root() -> Iterator[None]:
+    """As somebody who may not read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        assert not scan(LINES, [tmp_path]).whole
+        yield
     finally:
-        closed.chmod(0o700)
+        os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_a_failure() -> None:
+    with tempfile.TemporaryDirectory() as name:  # not below pytest's, which is for its user only
+        folder = Path(name)
+        folder.chmod(0o755)
+        write(folder / "a.txt", "a")
+        closed = write(folder / "closed" / "b.txt", "b").parent
+        closed.chmod(0)
+        try:
+            with without_root():
+                reading = scan(LINES, [folder])
+        finally:
+            closed.chmod(0o700)
+    assert not reading.whole
+    assert "closed: error: cannot be read" in str(reading.failures[0])
 
 
 def test_a_fault_of_a_source_is_told_without_values_and_its_facts_stay(tmp_path: Path) -> None:
