@@ -45,3 +45,14 @@ def test_a_line_that_says_nothing_is_warned_about(line: str, says: str) -> None:
     reading = read_text("hosts", f"# first\n{line}\n10.0.0.9 good")
     assert [str(fact.where) for fact in reading.facts] == ["10.0.0.9"]
     assert [(found.line, says in found.message) for found in reading.findings] == [(2, True)]
+
+
+@pytest.mark.parametrize("names", ["*.apps.example.net", "-web", "m\xfcller", "ansible_port=22"])
+def test_an_address_is_in_use_whatever_it_is_called(names: str) -> None:
+    reading = read_text("hosts", f"10.0.0.1 {names}\n10.0.0.2 {names} b")
+    found = [(str(f.where), f.name) for f in reading.facts]
+    assert found == [("10.0.0.1", None), ("10.0.0.2", "b")]
+    assert [(one.line, "no host name" in one.message) for one in reading.findings] == [
+        (1, True),
+        (2, True),
+    ]

@@ -25,8 +25,9 @@ class _Entry:
     names: dict[str, None] = field(default_factory=dict)  # in order, each once
 
     def host(self, where: Address) -> Host:
-        name, *aliases = self.names
-        return Host(place=self.place, where=where, name=name, aliases=tuple(aliases))
+        names = tuple(self.names)
+        name = names[0] if names else None
+        return Host(place=self.place, where=where, name=name, aliases=names[1:])
 
 
 def _read(file: TextFile, inputs: Inputs, report: Report) -> Iterator[Fact]:
@@ -57,7 +58,7 @@ def _read_line(
     good = [name for name in names if is_host_name(name)]
     if len(good) < len(names):
         report.warn(place, "has a word that is no host name; the word is skipped")
-    if good:
+    if names:  # the address is in use, whatever it is called
         entries.setdefault(where, _Entry(place)).names.update(dict.fromkeys(good))
     elif len(words) == 1:
         report.warn(place, "the address has no name; the line is skipped")
