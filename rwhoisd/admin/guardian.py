@@ -130,13 +130,17 @@ def _secret(*, stdin: bool) -> str:
     """The secret, from the terminal or from standard input."""
     if stdin:
         secret = sys.stdin.readline().rstrip("\r\n")
-    elif sys.stdin.isatty():
+    elif _has_terminal():
         secret = typer.prompt("Secret", hide_input=True, confirmation_prompt=True, err=True)
     else:
         common.misuse("there is no terminal to ask for the secret; give it with --stdin")
     if not secret or not secret.isprintable() or secret != secret.strip():
         common.misuse("a secret has at least one character, no control ones, no blanks around it")
     return secret
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _fitting(area: AuthorityArea, secret: str) -> str:

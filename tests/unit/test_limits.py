@@ -172,3 +172,95 @@ def test_counts_agree_with_a_plain_model(steps: list[tuple[int, int, bool]]) -> 
             owner, _, row = held.pop(client % len(held))
             workers[owner].leave(row)
         assert table.connections() == len(held)
+
+
+# -- failed authentications
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that is turned by hand."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_failures_per_net_hold_over_workers(clock: list[float]) -> None:
+    one, two = _workers(2, failures_per_net=4, failure_interval_seconds=100.0)
+    for worker in (one, two, one, two):
+        assert worker.may_try("192.0.2.1")
+        worker.failed("192.0.2.1", 1)
+    assert not one.may_try("192.0.2.1")
+    assert not two.may_try("192.0.2.1")
+    assert one.may_try("192.0.2.2")
+    clock[0] += 25.0  # one is forgotten
+    assert two.may_try("192.0.2.1")
+    two.failed("192.0.2.1", 1)
+    assert not one.may_try("192.0.2.1")
+    clock[0] += 100.0
+    for _ in range(4):
+        assert one.may_try("192.0.2.1")
+        one.failed("192.0.2.1", 1)
+    assert not one.may_try("192.0.2.1")
+
+
+def test_no_number_of_failures_keeps_a_net_out_for_longer_than_the_interval(
+    clock: list[float],
+) -> None:
+    (worker,) = _workers(1, failures_per_net=4, failure_interval_seconds=100.0)
+    worker.failed("192.0.2.1", 1_000_000)
+    assert not worker.may_try("192.0.2.1")
+    clock[0] += 25.0
+    assert worker.may_try("192.0.2.1")
+
+
+def test_failures_are_of_the_whole_net(clock: list[float]) -> None:
+    (worker,) = _workers(1, failures_per_net=1)
+    worker.failed("2001:db8::1", 1)
+    assert not worker.may_try("2001:db8::ffff")
+    assert worker.may_try("2001:db8:0:1::1")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", ""])
+def test_exempt_clients_may_always_try(address: str, clock: list[float]) -> None:
+    rules = AccessRules.from_texts(["127.0.0.0/8"])
+    (worker,) = _workers(1, failures_per_net=1, exempt=rules)
+    worker.failed(address, 9)
+    assert worker.may_try(address)
+
+
+def test_without_a_limit_everybody_may_try(clock: list[float]) -> None:
+    (worker,) = _workers(1)
+    worker.failed("192.0.2.1", 9)
+    assert worker.may_try("192.0.2.1")
+
+
+def test_failures_and_refusals_are_counted(clock: list[float]) -> None:
+    table = LimitTable(1024, 2)
+    chosen = LimitSettings(failures_per_net=2)
+    one, two = (WorkerLimits(table, number, chosen) for number in range(2))
+    one.failed("192.0.2.1", 2)
+    two.may_try("192.0.2.1")
+    one.may_try("192.0.2.1")
+    assert table.total(Counter.FAILED) == 2
+    assert table.total(Counter.GUESSING) == 2
+
+
+def test_one_net_is_never_taken_for_another(clock: list[float]) -> None:
+    """However many nets fail, those who did not are let try: no place is shared."""
+    table = LimitTable(GROUP, 1)
+    worker = WorkerLimits(table, 0, LimitSettings(failures_per_net=1))
+    for number in range(1, 200):
+        worker.failed(f"192.0.2.{number}", 1)
+    assert all(worker.may_try(f"198.51.100.{number}") for number in range(1, 200))
+    refused = [n for n in range(1, 200) if not worker.may_try(f"192.0.2.{n}")]
+    assert len(refused) == GROUP  # as many as there is room for
+
+
+def test_failures_do_not_touch_what_queries_are_charged(clock: list[float]) -> None:
+    (worker,) = _workers(1, failures_per_net=1, queries_per_net=1)
+    row = worker.admit(address_from_text("192.0.2.1"))
+    assert row is not None
+    worker.failed("192.0.2.1", 1)
+    assert worker.spend(row)
+    worker.leave(row)
