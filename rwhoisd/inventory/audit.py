@@ -6,12 +6,13 @@ One row of ``CHECKS`` for each: its name, what it is about, and a function of ev
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import combinations
 from typing import Final
 
 from rwhoisd.directory.names import AddressRange
 from rwhoisd.formats.findings import Finding
+from rwhoisd.inventory.around import around, span_of
 from rwhoisd.inventory.facts import (
     Address,
     Forwarding,
@@ -25,7 +26,7 @@ from rwhoisd.inventory.placing import is_private
 from rwhoisd.inventory.publish import Publisher
 from rwhoisd.inventory.records import Links, Record, is_writable
 from rwhoisd.inventory.settings import Inventory
-from rwhoisd.inventory.survey import Known, Options, SourceState, as_network, states
+from rwhoisd.inventory.survey import Known, Options, SourceState, states
 from rwhoisd.store import Store
 
 
@@ -76,7 +77,7 @@ def _no_server(found: Evidence) -> Iterator[AuditFinding]:
         if not vip.services or not tells.intersection(vip.sources):
             continue
         behind = found.links.servers.get(vip.key, {}).values()
-        if not any(server.status != "disabled" for server in behind):
+        if not any((vip.key, server.key) in found.links.enabled for server in behind):
             what = (
                 "none of its real servers is enabled" if behind else "no real server is behind it"
             )
@@ -300,30 +301,35 @@ async def _machines(found: Evidence) -> tuple[Mapping[Address, Machine] | None, 
 
 async def _ask_store(store: Store, found: Evidence) -> None:
     """The network objects around each address, and the organizations that have it."""
-    for record in found.of(*Kind):
-        whole = [record.prefix] if record.prefix is not None else list(record.addresses)
-        for where in whole:
-            await _ask_about(store, found, where)
+    asked = [
+        where
+        for record in found.of(*Kind)
+        for where in ([record.prefix] if record.prefix is not None else record.addresses)
+    ]
+    ours = {  # what is wanted now counts, not what was
+        stored.row
+        for table in found.inventory.table.source
+        for stored in await store.find_objects(source=table.name)
+    }
+    for where, entries in (await around(store, asked)).items():
+        found.around[where] = [
+            Enclosing(entry.object_id or "", entry.span)
+            for entry in entries
+            if entry.class_name.lower() == "network"
+        ]
+        is_one = isinstance(where, IPv4Address | IPv6Address)
+        for entry in entries:
+            if entry.row not in ours and entry.span == span_of(where) and is_one:
+                await _note_owner(store, found, where, entry.row)
     for objects in found.known.placed.wanted.values():
         for wanted in objects:
             for text in wanted.object.values("IP-Address"):
                 _note(found, text, wanted.object.get("Organization"))
 
 
-async def _ask_about(store: Store, found: Evidence, where: Address | Prefix) -> None:
-    span = as_network(where)
-    ours = {table.name for table in found.inventory.table.source}
-    networks = []
-    for entry in await store.networks_around(None, span):
-        exact = (entry.span.first, entry.span.last) == (span.start, span.last)
-        if entry.class_name.lower() == "network":
-            networks.append(Enclosing(entry.object_id or "", entry.span))
-        if exact and not hasattr(where, "prefixlen"):
-            for stored in await store.find_objects(row=entry.row):
-                if stored.object.source in ours:  # what is wanted now counts, not what was
-                    continue
-                _note(found, str(where), stored.object.get("Organization"))
-    found.around[where] = networks
+async def _note_owner(store: Store, found: Evidence, where: Address | Prefix, row: int) -> None:
+    for stored in await store.find_objects(row=row):
+        _note(found, str(where), stored.object.get("Organization"))
 
 
 def _note(found: Evidence, text: str, organization: str | None) -> None:

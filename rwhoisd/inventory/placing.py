@@ -241,7 +241,7 @@ class _Placing:
             obj = Object(
                 area.name.text,
                 CLASSES[record.kind],
-                tuple(self._lines(record, area)),
+                tuple(_tidy(self._lines(record, area))),
                 source=record.sources[0],
             )
             wanted = Wanted(obj, record.sources, record.seen)
@@ -256,7 +256,8 @@ class _Placing:
         self._placed.findings.append(Finding(place_.file, place_.line, what))
 
     def _warn_public(self, record: Record, area: Area) -> None:
-        if area.is_public and any(is_private(one) for one in _shown(area, record)):
+        shown = [record.prefix] if record.prefix is not None else _shown(area, record)
+        if area.is_public and any(is_private(one) for one in shown):
             self._tell(
                 record,
                 f"is private and becomes public in area {area.name}; take its network out of the"
@@ -354,6 +355,14 @@ def _sort_key(record: Record) -> tuple[int, int, int, str]:
 
 def _slug(key: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "-", key)
+
+
+def _tidy(lines: Iterable[Line]) -> Iterator[Line]:
+    """Lines whose values are one line of text, whatever the source holds; empty ones go."""
+    for name, value in lines:
+        plain = "".join(char if char.isprintable() else " " for char in value)
+        if text := " ".join(plain.split()):
+            yield name, text
 
 
 def _each(name: str, values: Sequence[str]) -> Iterator[Line]:

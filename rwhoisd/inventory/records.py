@@ -295,6 +295,7 @@ class Links:
     def __init__(self, gathered: Gathered) -> None:
         self.servers: dict[str, dict[str, Record]] = {}  # key of a VIP → real servers by key
         self.vips: dict[str, dict[str, Record]] = {}  # key of a real server → VIPs by key
+        self.enabled: set[tuple[str, str]] = set()  # keys of VIP and real server
         pools: dict[tuple[str, str], list[Record]] = {}
         for vip in gathered.of(Kind.VIP):
             for one in vip.facts:
@@ -302,13 +303,15 @@ class Links:
                     pools.setdefault((one.source, word), []).append(vip)
         for server in gathered.of(Kind.RIP):
             for one in server.facts:
-                self._join(gathered.at(Kind.VIP, vip_of(one.fact) or ""), server)
+                self._join(gathered.at(Kind.VIP, vip_of(one.fact) or ""), server, one.fact)
                 for word in (*_pool_words(one.fact), one.fact.belongs_to or ""):
                     for vip in pools.get((one.source, word), ()):
-                        self._join(vip, server)
+                        self._join(vip, server, one.fact)
 
-    def _join(self, vip: Record | None, server: Record) -> None:
+    def _join(self, vip: Record | None, server: Record, fact: Fact) -> None:
         if vip is not None:
+            if not fact.disabled:
+                self.enabled.add((vip.key, server.key))
             self.servers.setdefault(vip.key, {})[server.key] = server
             self.vips.setdefault(server.key, {})[vip.key] = vip
             # Where no source has both, the link stays on both while the source of one fails.

@@ -1,5 +1,7 @@
 """Reads a source: its files as they are named, its facts put in order."""
 
+import os
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -46,34 +48,57 @@ def scan(
         facts += source.read(Inputs(tuple(files), root, settings or {}), report)
     except FormatError as error:
         reading.failures += error.findings
+    except Exception as error:  # a fault of one source stops no other
+        reading.failures.append(_fault(source, error))
     reading.facts = list(in_order(facts))
     reading.findings += [f for f in report.findings if f not in report.incomplete]
     reading.failures += report.incomplete
     return reading
 
 
+def _fault(source: Source, error: Exception) -> Finding:
+    """What went wrong within a source, without the values that its message may hold."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    message = f"failed with {type(error).__name__} at {where}; tell those who make the source"
+    return Finding(f"kind {source.kind!r}", 0, message, "error")
+
+
 def _files(source: Source, paths: Sequence[Path], reading: Reading) -> Iterator[TextFile]:
     for path in paths:
         try:
-            for file in _below(source, path):
-                yield TextFile.read(file)
+            found = _below(source, path)
         except FormatError as error:
             reading.failures += error.findings
+            continue
+        for file in found:
+            try:
+                yield TextFile.read(file)
+            except FormatError as error:
+                reading.failures += error.findings
 
 
-def _below(source: Source, path: Path) -> Iterator[Path]:
+def _below(source: Source, path: Path) -> list[Path]:
     """The path itself, or the files in it that the source takes. Raises: FormatError."""
     if not path.is_dir():
-        yield path
-        return
+        return [path]
+    try:  # not rglob, which passes over what it may not look into
+        walked = [(folder, names) for folder, _, names in os.walk(path, onerror=_raise)]
+    except OSError as error:
+        raise failed(error.filename, 0, f"cannot be read: {error.strerror}") from error
     found = sorted(
         file
-        for file in path.rglob("*")
-        if file.is_file() and any(_is_called(file, name) for name in source.names)
+        for folder, names in walked
+        for file in map(Path(folder).joinpath, names)
+        if any(_is_called(file, name) for name in source.names) and file.is_file()
     )
     if not found:
         raise failed(path, 0, f"holds no file that is called {' or '.join(source.names)}")
-    yield from found
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_called(file: Path, pattern: str) -> bool:

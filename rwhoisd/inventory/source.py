@@ -5,6 +5,7 @@ well as those of other packages. It never raises for what a file holds: what it 
 understand is a warning with its line, and it goes on.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -102,6 +103,7 @@ class Inputs:
     root: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     depth: int = 0
+    taken: list[Path] = field(default_factory=list)  # files that were included, of all depths
 
     def included(self, pattern: str, origin: Place, report: Report) -> Iterator[TextFile]:
         """The files that an include statement at ``origin`` names, in order of their names.
@@ -112,7 +114,7 @@ class Inputs:
         if self.root is None:
             report.warn(origin, "include is not followed; name a folder with --include-root")
         elif self.depth >= INCLUDE_DEPTH:
-            report.warn(origin, f"include is nested deeper than {INCLUDE_DEPTH}; not followed")
+            report.partial(origin, f"include is nested deeper than {INCLUDE_DEPTH}")
         else:
             yield from self._matching(self.root.resolve(), pattern, origin, report)
 
@@ -120,14 +122,22 @@ class Inputs:
         self, root: Path, pattern: str, origin: Place, report: Report
     ) -> Iterator[TextFile]:
         base = Path(origin.file).resolve().parent
-        found = sorted(_glob(root, base, pattern))[:INCLUDED_FILES]
+        found = sorted(_glob(root, base, pattern))
         if not found:
             report.warn(origin, "include names no file within the include root")
         for path in found:
+            if len(self.taken) >= INCLUDED_FILES:  # files that include each other come to many
+                report.partial(origin, f"more than {INCLUDED_FILES} files are included")
+                return
+            self.taken.append(path)
             try:
-                yield TextFile.read(path)
+                file = TextFile.read(path)
             except FormatError as error:
                 report.findings += error.findings
+                report.incomplete += error.findings
+            else:  # as a person would name it, beside the file that includes it
+                beside = Path(origin.file).parent / os.path.relpath(path, base)
+                yield replace(file, name=os.path.normpath(beside))
 
     def deeper(self, files: Sequence[TextFile]) -> "Inputs":
         """The same for files that were included."""
@@ -143,7 +153,7 @@ def _glob(root: Path, base: Path, pattern: str) -> Iterator[Path]:
     for start, rest in starts:
         try:
             matches = [path.resolve() for path in start.glob(rest)]
-        except (ValueError, OSError, NotImplementedError):
+        except (ValueError, OSError, NotImplementedError, RuntimeError):  # the last: link loops
             matches = []
         inside = [path for path in matches if path.is_relative_to(root) and path.is_file()]
         if inside:
@@ -214,7 +224,11 @@ def find_source(kind: str) -> Source:
     if found is None:
         known = ", ".join(source_kinds())
         raise failed(f"kind {kind!r}", 0, f"is not known; known are {known}")
-    source = found.load()
+    try:
+        source = found.load()
+    except Exception as error:
+        reason = f"of {found.value} cannot be loaded: {type(error).__name__}: {error}"
+        raise failed(f"kind {kind!r}", 0, f"{reason}; mend or remove its package") from error
     if not isinstance(source, Source):
         raise failed(f"kind {kind!r}", 0, f"of {found.value} is no inventory source")
     return source

@@ -137,6 +137,8 @@ def json_of(file: TextFile) -> Any:
         raise failed(file.name, error.lineno, f"is no JSON: {error.msg}") from None
     except RecursionError:
         raise failed(file.name, 0, "is nested too deeply") from None
+    except ValueError:  # a number of thousands of digits
+        raise failed(file.name, 0, "is no JSON: a number in it is too long") from None
 
 
 # --- YAML ---
@@ -252,7 +254,10 @@ def xml_as_far(file: TextFile, report: Report) -> etree._Element:
     try:
         return xml_of(file)
     except FormatError as error:
-        root = etree.fromstring(_xml_octets(file), _xml_parser(recover=True))
+        try:
+            root = etree.fromstring(_xml_octets(file), _xml_parser(recover=True))
+        except etree.XMLSyntaxError:  # an empty file
+            root = None
         if root is None:
             raise
         report.partial(file.at(error.findings[0].line), "it is no XML from here on")

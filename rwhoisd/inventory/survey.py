@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from typing import Final
 
-from rwhoisd.directory.names import Network
 from rwhoisd.formats.findings import Finding, FormatError
+from rwhoisd.inventory.around import around
 from rwhoisd.inventory.facts import Address, Prefix
 from rwhoisd.inventory.placing import Owner, Owners, Placed, is_told, place
 from rwhoisd.inventory.records import Gathered, Sourced, gather
@@ -135,8 +134,14 @@ class Survey:
         except FormatError as error:
             return Reading(table.kind, failures=list(error.findings))
         root = self._inventory.place(table.include_root) if table.include_root else None
-        settings = {**table.settings, "folder": str(self._inventory.path.parent)}
-        return scan(source, paths, root=root, settings=settings)
+        return scan(source, paths, root=root, settings=self._settings(table))
+
+    def _settings(self, table: SourceTable) -> dict[str, str]:
+        """Words for the source; those that name files start from the inventory's folder."""
+        return {
+            key: str(self._inventory.place(value)) if _names_file(key) else value
+            for key, value in table.settings.items()
+        }
 
     def _why_held(self, table: SourceTable, reading: Reading) -> str:
         if reading.failures:
@@ -171,23 +176,30 @@ class Survey:
     async def _inherited(self, gathered: Gathered, owners: Owners) -> dict[Address | Prefix, Owner]:
         """Organization and contacts of the enclosing network object, where no rule tells them."""
         public = {a.name.text for a in await self._store.areas() if not a.audience}
+        untold = [
+            where
+            for record in gathered.records.values()
+            for where in ([record.prefix] if record.prefix else record.addresses)
+            if not is_told(owners.of(where))
+        ]
+        lines: dict[int, Owner] = {}  # by row: many addresses lie in one network
         found: dict[Address | Prefix, Owner] = {}
-        for record in gathered.records.values():
-            for where in [record.prefix] if record.prefix else list(record.addresses):
-                if is_told(owners.of(where)):
+        for where, entries in (await around(self._store, untold)).items():
+            for entry in entries:
+                if entry.area not in public or entry.class_name.lower() != "network":
                     continue
-                found[where] = await self._network_lines(where, public)
+                if entry.row not in lines:
+                    lines[entry.row] = await self._network_lines(entry.row)
+                if lines[entry.row]:
+                    found[where] = lines[entry.row]
+                    break
         return found
 
-    async def _network_lines(self, where: Address | Prefix, areas: Collection[str]) -> Owner:
-        for entry in await self._store.networks_around(None, as_network(where)):
-            if entry.area not in areas or entry.class_name.lower() != "network":
-                continue
-            for stored in await self._store.find_objects(row=entry.row):
-                obj = stored.object
-                lines = tuple((n, v) for name in _INHERITED for n, v in obj.lines if n == name)
-                if lines and not obj.private and obj.source not in self._ours:
-                    return lines
+    async def _network_lines(self, row: int) -> Owner:
+        for stored in await self._store.find_objects(row=row):
+            obj = stored.object
+            if not obj.private and obj.source not in self._ours:
+                return tuple((n, v) for name in _INHERITED for n, v in obj.lines if n == name)
         return ()
 
     async def _unknown_contacts(self) -> list[Finding]:
@@ -204,15 +216,14 @@ class Survey:
         ]
 
 
+def _names_file(setting: str) -> bool:
+    return setting == "mapping" or setting.endswith("-file")
+
+
 def _named(rule: OwnerTable) -> tuple[str, ...]:
     """Everything that a rule names and that has to be an object."""
     contacts = (rule.tech_contact, rule.admin_contact, rule.abuse_contact, rule.noc_contact)
     return (rule.organization, *(name for some in contacts for name in some))
-
-
-def as_network(where: Address | Prefix) -> Network:
-    network = ip_network(where)
-    return Network(network.version, int(network.network_address), network.prefixlen)
 
 
 async def states(store: Store) -> list[SourceState]:
