@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from rwhoisd.admin import db, exporting, guardian, image, inventory, loading, objects
+from rwhoisd.admin import (
+    addresses,
+    db,
+    editing,
+    exporting,
+    guardian,
+    image,
+    inventory,
+    loading,
+    objects,
+)
 from rwhoisd.version import version_option
 
 app = typer.Typer(
@@ -23,8 +33,19 @@ _VERBS = (
     ("import", loading.import_, "import arin /home/rwhoisd/rwhoisd.conf --dry-run"),
     ("show", objects.show, "show 192.0.2.0/24 network"),
     ("find", objects.find, "find 192.0.2.77"),
+    (
+        "add",
+        editing.add,
+        "add example.net host --set Host-Name=a.example.net --set IP-Address=192.0.2.9",
+    ),
+    ("edit", editing.edit, "edit NET-2.192.0.2.0/24 --set City=Richmond"),
+    ("delete", editing.delete, "delete NET-2.192.0.2.0/24"),
+    ("undo", editing.undo, "undo 20260131120000000"),
+    ("assign", addresses.assign_, "assign --from 192.0.2.0/24 --size 29 --org ORG-1.example.net"),
+    ("release", addresses.release_, "release 192.0.2.64/29"),
+    ("utilization", addresses.utilization_, "utilization 192.0.2.0/24 --svg space.svg"),
     ("soa", objects.soa, "soa example.net"),
-    ("journal", objects.journal, "journal example.net --after 20260101"),
+    ("journal", objects.journal, "journal NET-2.192.0.2.0/24"),
     ("notices", objects.notices, "notices --json"),
     ("status", objects.status, "status --json"),
 )

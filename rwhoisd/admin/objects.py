@@ -30,6 +30,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.render import schema_record
 from rwhoisd.directory.soa import Soa, TimeStamp
 from rwhoisd.directory.visibility import masked_lines
+from rwhoisd.formats import history
 from rwhoisd.formats.plan import diff
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.info import ImageInfo, info
@@ -38,9 +39,22 @@ from rwhoisd.store import Store
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="An authority area, or the ID of an object.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An authority area, or the ID of an object; with --at an address, too."
+        ),
+    ],
     class_name: Annotated[
         str | None, typer.Argument(metavar="[CLASS]", help="A class of the area.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="The object with this ID, or all that held this address, as it was at a time:"
+            " 20260131 or 2026-01-31T12:00, UTC.",
+            show_default=False,
+        ),
     ] = None,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -48,9 +62,14 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show an area, a class of it, or an object with everything that is kept of it."""
+    moment = None if at is None else _moment(at)
+    if moment is not None and class_name is not None:
+        common.misuse("--at shows objects; leave out the class")
 
     async def work() -> int:
         async with common.target(config, state, store, None).open() as opened:
+            if moment is not None:
+                return await _show_then(opened, name, moment, json=json)
             area = await _area(opened, name)
             if area is not None and class_name is not None:
                 _show_class(area, class_name, json=json)
@@ -61,6 +80,65 @@ def show(
         return DONE
 
     common.run(work)
+
+
+def _moment(text: str) -> TimeStamp:
+    try:
+        return history.moment(text)
+    except ValueError as error:
+        common.misuse(f"--at {error}")
+
+
+async def _show_then(store: Store, name: str, at: TimeStamp, *, json: bool) -> int:
+    """Show what had an ID or held an address at a moment."""
+    span = Network.from_text(name) or AddressRange.from_text(name)
+    if span is None:
+        then = await history.object_at(store, name, at)
+    else:
+        if isinstance(span, Network):
+            span = AddressRange(span.family, span.start, span.last)
+        then = await history.holders_at(store, span, at)
+    _tell_begins(then, at)
+    if json:
+        common.as_json([_then_row(obj, entry) for obj, entry in then.objects])
+    elif not then.objects:
+        what = "no object had this ID" if span is None else "no object held it"
+        common.complain(f"{name}: {what} at {history.in_words(at)}, as far as is known")
+    else:
+        for obj, entry in then.objects:
+            _tell_then(obj, entry)
+    return DONE if then.objects else REFUSED
+
+
+def _tell_begins(then: history.Then, at: TimeStamp) -> None:
+    """Tell which journals do not reach back to a moment."""
+    for area, begin in then.unknown.items():
+        common.complain(
+            f"the journal of {area} begins {history.in_words(begin)}: what it held at"
+            f" {history.in_words(at)} is not known"
+        )
+
+
+def _then_row(obj: Object, entry: Change | None) -> dict[str, Any]:
+    return {
+        "area": obj.area,
+        "class": obj.class_name,
+        "id": obj.id,
+        "source": obj.source,
+        "since": entry.serial.text if entry else None,
+        "author": entry.author if entry else None,
+        "lines": [list(line) for line in masked_lines(obj)],
+    }
+
+
+def _tell_then(obj: Object, entry: Change | None) -> None:
+    since = "since before the journal"
+    if entry is not None:
+        since = f"since {history.in_words(entry.serial)}, by {entry.author}"
+    typer.echo(f"# {obj.class_name} of {obj.area}, from {obj.source}, {since}")
+    for name, value in masked_lines(obj):
+        typer.echo(f"{name}: {value}")
+    typer.echo()
 
 
 async def _area(store: Store, name: str) -> AuthorityArea | None:
@@ -254,7 +332,10 @@ def soa(
 
 
 def journal(
-    area: Annotated[str | None, typer.Argument(help="Only this area.")] = None,
+    of: Annotated[
+        str | None,
+        typer.Argument(metavar="[AREA|ID]", help="Only this area, or the life of an object."),
+    ] = None,
     object_id: Annotated[
         str | None, typer.Option("--id", help="The whole history of an object.")
     ] = None,
@@ -272,9 +353,12 @@ def journal(
 
     async def work() -> int:
         async with common.target(config, state, store, None).open() as opened:
+            area, wanted_id = await _journal_of(opened, of, object_id)
             entries = await opened.journal(
-                area, start, limit, object_id=object_id, newest_first=True
+                area, start, limit, object_id=wanted_id, newest_first=True
             )
+            if not entries and area is None and wanted_id is not None and start is None:
+                raise Failure(f"{wanted_id}: no area has this name, no object ever had this ID")
         if json:
             common.as_json([_entry_row(entry) for entry in entries])
             return DONE
@@ -283,6 +367,17 @@ def journal(
         return DONE
 
     common.run(work)
+
+
+async def _journal_of(
+    store: Store, of: str | None, object_id: str | None
+) -> tuple[str | None, str | None]:
+    """Area and ID that a journal is asked of: a word is an area when one has, or had, the name."""
+    if of is None or object_id is not None:
+        return of, object_id
+    areas = await store.journal_begins()
+    named = of.lower() if of == "." else of.strip(".").lower()
+    return (of, None) if named in areas else (None, of)
 
 
 def _entry_row(entry: Change) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def violations(
     """Broken rules of an object whose lines have canonical names, in the order they are told.
 
     Missing attributes (322), repetitions (320), formats (321), references (323), the scheme of a
-    guardian (321); last what no object of the class passes: a parse program (130).
+    guardian (321); last what no object of the class passes: a parse program (402).
     ``exists``: whether there is an object with this ID. ``schemes``: those that can be used.
     """
     found = ObjectRules(class_def, Flavour.of(dialect)).violations(obj.lines)
