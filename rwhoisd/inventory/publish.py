@@ -164,8 +164,8 @@ class Publisher:
         self, outcome: Outcome, published: Mapping[str, tuple[AuthorityArea, list[StoredObject]]]
     ) -> dict[str, str]:
         live = Counter(
-            stored.object.source
-            for _, objects in published.values()
+            (stored.object.source, name)
+            for name, (_, objects) in published.items()
             for stored in objects
             if stored.object.get("Status") != RELEASED
         )
@@ -174,10 +174,11 @@ class Publisher:
         found = too_many(outcome.areas, live, share)
         if share < 1:
             for state in outcome.sources:
-                if not state.facts and not state.held and live[state.name]:
+                records = sum(count for (source, _), count in live.items() if source == state.name)
+                if not state.facts and not state.held and records:
                     found[state.name] = (
-                        f"gave no facts, and has {live[state.name]} records; check the source, then"
-                        " allow it with --max-removals 1"
+                        f"gave no facts, and has {records} records; check the source, then allow it"
+                        " with --max-removals 1"
                     )
         return {k: v for k, v in found.items() if k not in self._retired}
 

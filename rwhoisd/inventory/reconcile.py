@@ -281,25 +281,26 @@ def without_deleted(plan: AreaPlan, deleted: Mapping[str, str]) -> None:
 
 
 def too_many(
-    plans: Iterable[AreaPlan], published: Mapping[str, int], max_removals: float
+    plans: Iterable[AreaPlan], published: Mapping[tuple[str, str], int], max_removals: float
 ) -> dict[str, str]:
-    """Source → why it would release too much of what it published.
+    """Source → why it would release too much of what it published in some area.
 
-    ``published``: source → objects of it that are not released. A share of them may go, and a
-    few always, unless they are most of what there is.
+    ``published``: source and area → objects that are not released. A share of them may go, and a
+    few always, unless they are most of what there is. Areas count apart: one address may have an
+    object in each.
     """
-    gone = Counter(
-        step.owner for plan in plans for step in plan.steps if step.action is Action.RELEASE
-    )
     found = {}
-    for source, number in gone.items():
-        own = published.get(source, 0)
-        few = number < _FEW and number <= max(1, own // 2)
-        if not few and number > max_removals * own:
-            found[source] = (
-                f"{number} of its {own} records would be released, more than {max_removals:.0%};"
-                " check the source, then allow it with --max-removals SHARE"
-            )
+    for plan in plans:
+        gone = Counter(step.owner for step in plan.steps if step.action is Action.RELEASE)
+        for source, number in gone.items():
+            own = published.get((source, plan.area), 0)
+            few = number < _FEW and number <= max(1, own // 2)
+            if not few and number > max_removals * own:
+                found[source] = (
+                    f"{number} of its {own} records in {plan.area} would be released, more than"
+                    f" {max_removals:.0%}; check the source, then allow it with"
+                    " --max-removals SHARE"
+                )
     return found
 
 

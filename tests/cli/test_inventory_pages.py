@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from rwhoisd.admin.cli import app
 from rwhoisd.inventory.scan import scan
+from rwhoisd.inventory.settings import read_inventory
 from rwhoisd.inventory.source import source_kinds
 from tests.cli.test_readme import ROOT, console_blocks, expect, run
 from tests.unit.netbox_stub import Stub, serving
@@ -20,6 +21,11 @@ OPERATORS = ROOT / "docs" / "operators"
 FIXTURES = ROOT / "tests" / "inventory_fixtures"
 GUIDE = OPERATORS / "inventory.md"
 COOKBOOK = OPERATORS / "inventory"
+# Keys that mean what they mean in zone.toml, or that stand beside one of their like.
+UNEXPLAINED = {
+    *("refresh_interval", "increment_interval", "retry_interval", "time_to_live"),
+    *("admin_contact", "noc_contact"),
+}
 INDEX = COOKBOOK / "README.md"
 NETBOX = "http://127.0.0.1:8000"  # where the page of netbox-api has it
 Runner = Callable[[list[str], Path], str]
@@ -48,6 +54,19 @@ def test_the_guide(tmp_path: Path) -> None:
     for name in ("data", "schema"):
         shutil.copytree(ROOT / name, tmp_path / name)
     assert len(play(GUIDE, tmp_path)) > 5
+
+
+def test_the_file_that_the_guide_explains_can_be_read(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"^```toml\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    path = tmp_path / "inventory.toml"
+    path.write_text(block, encoding="utf-8")
+    table = read_inventory(path).table
+    assert set(table.model_fields_set) == set(type(table).model_fields)  # every key is explained
+    for row in (*table.source, *table.area, *table.owner, table.audit):
+        unexplained = set(type(row).model_fields) - row.model_fields_set
+        assert unexplained <= UNEXPLAINED
 
 
 def test_there_is_a_page_for_each_kind() -> None:

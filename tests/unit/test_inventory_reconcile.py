@@ -255,18 +255,26 @@ def plan_that_releases(count: int, source: str = "s") -> AreaPlan:
     ],
 )
 def test_how_much_may_go(gone: int, own: int, share: float, refused: bool) -> None:
-    found = too_many([plan_that_releases(gone)], {"s": own}, share)
+    plan = plan_that_releases(gone)
+    found = too_many([plan], {("s", plan.area): own}, share)
     assert bool(found) is refused
     if refused:
-        assert (
-            f"{gone} of its {own} records would be released, more than {share:.0%};" in found["s"]
-        )
+        assert f"{gone} of its {own} records in {plan.area} would be released" in found["s"]
+        assert f"more than {share:.0%};" in found["s"]
         assert "--max-removals" in found["s"]
 
 
 def test_each_source_is_guarded_by_itself() -> None:
     plans = [plan_that_releases(20, "s"), plan_that_releases(2, "t")]
-    assert list(too_many(plans, {"s": 20, "t": 100}, 0.1)) == ["s"]
+    area = plans[0].area
+    assert list(too_many(plans, {("s", area): 20, ("t", area): 100}, 0.1)) == ["s"]
+
+
+def test_each_area_is_guarded_by_itself() -> None:
+    """One address that has an object in each of two areas is one in each, not two of two."""
+    plans = [plan_that_releases(1), replace(plan_that_releases(1), area="other.example")]
+    live = {("s", plans[0].area): 1, ("s", "other.example"): 1}
+    assert too_many(plans, live, 0.1) == {}
 
 
 def test_changes_and_removals_are_no_releases() -> None:
@@ -276,7 +284,7 @@ def test_changes_and_removals_are_no_releases() -> None:
     shelf.apply([])
     plan = shelf.plan([], today=TODAY + 99 * DAY)
     assert plan.count(Action.REMOVE) == 20
-    assert too_many([plan], {"s": 0}, 0.1) == {}
+    assert too_many([plan], {}, 0.1) == {}
 
 
 # --- for people ---
