@@ -30,7 +30,7 @@ from rwhoisd.admin.editing import (
 )
 from rwhoisd.directory.names import Network
 from rwhoisd.directory.space import parse_size
-from rwhoisd.formats.addressing import Assignment, Block, assign, release, utilization
+from rwhoisd.formats.addressing import Assigned, Assignment, Block, assign, release, utilization
 from rwhoisd.formats.edits import Done
 from rwhoisd.formats.newfile import new_file
 from rwhoisd.formats.space_map import percent, space_map
@@ -75,35 +75,27 @@ def assign_(
     async def work() -> int:
         target = common.target(config, state, store, image)
         async with editing(target, author) as editor:
-            done, only = None, None
+            found = None
             if manner.asks or dry_run:
-                done = await assign(editor, wanted, dry_run=True)
-                only = _block_of(done, block)
-                if not confirmed(done.edits, manner):
+                found = await assign(editor, wanted, dry_run=True)
+                if not confirmed(found.done.edits, manner):
                     return REFUSED
-            if done is None or not dry_run:
-                done = await assign(editor, wanted, only=only)
+            if not dry_run:
+                found = await assign(editor, wanted, only=found.block if found else None)
                 await target.refresh_image(editor.store)
-        _tell_assigned(done, block, manner)
+        assert found is not None  # a dry run finds, too
+        _tell_assigned(found, manner)
         return DONE
 
     common.run(work)
 
 
-def _block_of(done: Done, outer: Network) -> Network:
-    """The block that was found for the one object of a change."""
-    [obj] = done.objects
-    values = (Network.from_text(v) for v in (*obj.values("IP-Network"), *obj.values("IP-Address")))
-    return next(v for v in values if v is not None and v.within(outer))
-
-
-def _tell_assigned(done: Done, outer: Network, manner: Manner) -> None:
-    found = _block_of(done, outer)
+def _tell_assigned(found: Assigned, manner: Manner) -> None:
     if manner.json:
-        common.as_json({"block": str(found), **done_row(done, manner)})
+        common.as_json({"block": str(found.block), **done_row(found.done, manner)})
         return
-    typer.echo(str(found))
-    tell_done([done], manner)
+    typer.echo(str(found.block))
+    tell_done([found.done], manner)
 
 
 def release_(

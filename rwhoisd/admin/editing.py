@@ -138,12 +138,12 @@ def lines_of(sets: Sequence[str] | None) -> tuple[Line, ...]:
 
 
 def tell_diff(one: ObjectDiff, *, err: bool = False) -> None:
-    """What a change does to an object, for a person."""
+    """What a change does to an object, for a person; that Updated moves goes without saying."""
     typer.echo(f"{one.operation} {one.class_name} {one.name}", err=err)
-    for line in one.minus:
-        typer.echo(f"  - {line}", err=err)
-    for line in one.plus:
-        typer.echo(f"  + {line}", err=err)
+    for mark, lines in (("-", one.minus), ("+", one.plus)):
+        for line in lines:
+            if one.operation != "change" or not line.startswith("Updated: "):
+                typer.echo(f"  {mark} {line}", err=err)
 
 
 def tell_done(done: Sequence[Done], manner: Manner) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -36,6 +36,8 @@ from rwhoisd.image.errors import ImageError
 from rwhoisd.image.info import ImageInfo, info
 from rwhoisd.inventory.survey import states
 from rwhoisd.store import Store
+
+_NAMED: Final = 3  # areas in a message
 
 
 def show(
@@ -112,11 +114,15 @@ async def _show_then(store: Store, name: str, at: TimeStamp, *, json: bool) -> i
 
 def _tell_begins(then: history.Then, at: TimeStamp) -> None:
     """Tell which journals do not reach back to a moment."""
-    for area, begin in then.unknown.items():
-        common.complain(
-            f"the journal of {area} begins {history.in_words(begin)}: what it held at"
-            f" {history.in_words(at)} is not known"
-        )
+    if not then.unknown:
+        return
+    first = min(then.unknown.values())
+    names = list(then.unknown)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    common.complain(
+        f"the journal of {', '.join(names[:_NAMED])}{more} begins {history.in_words(first)}:"
+        f" what was there at {history.in_words(at)} is not known"
+    )
 
 
 def _then_row(obj: Object, entry: Change | None) -> dict[str, Any]:

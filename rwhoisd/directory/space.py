@@ -123,7 +123,9 @@ def parse_size(text: str, outer: Network) -> int:
 
 def where_attribute(class_def: ClassDef) -> str | None:
     """The attribute that says which addresses an object of a class has, its key before others."""
-    found = [a for a in class_def.own_attributes if IndexType.CIDR in a.index.parts]
+    indexed = (a for a in class_def.own_attributes if IndexType.CIDR in a.index.parts)
+    # Names are searched as addresses, too (ALL), but stand in no hierarchy.
+    found = [a for a in indexed if a.hierarchical or a.index is IndexType.CIDR]
     found.sort(key=lambda a: (not a.primary, not a.required))  # stable: else in template order
     return found[0].name if found else None
 

@@ -47,9 +47,17 @@ class Assignment:
     organization: str | None = None
 
 
+@dataclass(frozen=True)
+class Assigned:
+    """The block that was registered, or would have been, and the change."""
+
+    block: Network
+    done: Done
+
+
 async def assign(
     editor: Editor, wanted: Assignment, *, only: Network | None = None, dry_run: bool = False
-) -> Done:
+) -> Assigned:
     """Register the lowest free block; it is looked for under the lock of its area.
 
     Blocks that overlap are given out under one lock: the area is that of the most specific
@@ -88,7 +96,10 @@ async def assign(
         obj = replace(checked.wanted, lines=tuple(filled))
         return await perform(change, [Edit(None, obj)])
 
-    return await editor.run(area.name.text, work, dry_run=dry_run)
+    done = await editor.run(area.name.text, work, dry_run=dry_run)
+    block = Network.from_text(done.objects[0].get(where) or "")
+    assert block is not None  # that is how it was written
+    return Assigned(block, done)
 
 
 def occupied(

@@ -316,6 +316,8 @@ async def perform(change: AreaChange, edits: Sequence[Edit]) -> Done:
     for edit in edits:
         if edit.before is not None and edit.wanted is not None:
             obj = _changed(edit, serial)
+            if _keys(change, obj) != _keys(change, edit.before.object):
+                await _require_free_key(change, obj, edit.before.row)
             await change.modify(edit.before.row, obj, position=edit.position)
             stored.append(obj)
     stored += [await _add(change, edit, serial) for edit in edits if edit.before is None]
@@ -369,8 +371,31 @@ async def _add(change: AreaChange, edit: Edit, serial: str) -> Object:
         object_id = wanted.id or f"{serial}.{change.area.name.id_suffix}"
         stamps = tuple(stamped(wanted.lines, object_id, serial))
         obj = replace(wanted, lines=stamps, order=late_order(int(serial)))
+    await _require_free_key(change, obj)
     await change.add(obj, position=edit.position)
     return obj
+
+
+async def _require_free_key(change: AreaChange, obj: Object, row: int | None = None) -> None:
+    """Raises: RwhoisError 324, which names the key."""
+    if await change.key_taken(obj, except_row=row):
+        key = ", ".join(f"{name} {value}" for name, value in _key_lines(change, obj))
+        raise RwhoisError(
+            ResponseCode.KEY_NOT_UNIQUE,
+            f"another {obj.class_name} of {obj.area} has {key}; edit that one, or take another",
+        )
+
+
+def _key_lines(change: AreaChange, obj: Object) -> list[Line]:
+    assert change.area is not None
+    class_def = class_of(change.area, obj.class_name)
+    names = {a.name for a in class_def.key_attributes}
+    return [line for line in obj.lines if line[0] in names]
+
+
+def _keys(change: AreaChange, obj: Object) -> object:
+    assert change.area is not None
+    return obj.key_values(class_of(change.area, obj.class_name))
 
 
 # --- undo
