@@ -93,7 +93,12 @@ class Manner:
     @property
     def asks(self) -> bool:
         """Whether a person is asked first: only at a terminal."""
-        return not (self.yes or self.dry_run) and sys.stdin.isatty()
+        return not (self.yes or self.dry_run) and at_terminal()
+
+
+def at_terminal() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty()
 
 
 def author_of(given: str | None) -> str:
@@ -269,7 +274,7 @@ def edit(
     """Change an object: by --set and --unset, from a file, or else in $EDITOR."""
     given = lines_of(sets)
     in_editor = not given and not unsets and file is None
-    if in_editor and not sys.stdin.isatty():
+    if in_editor and not at_terminal():
         common.misuse("without a terminal there is no editor; use --set, --unset or --file")
 
     async def work() -> int:

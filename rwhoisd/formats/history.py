@@ -27,7 +27,7 @@ def moment(text: str) -> TimeStamp:
             raise ValueError(f"{text!r} is no date; write 20260131 or 2026-01-31T12:00") from None
         return stamp
     try:
-        read = datetime.fromisoformat(text)
+        read = datetime.fromisoformat("" if text.isdigit() else text)
     except ValueError:
         raise ValueError(f"{text!r} is no time; write 20260131 or 2026-01-31T12:00") from None
     return TimeStamp.from_datetime(read if read.tzinfo else read.replace(tzinfo=UTC))
