@@ -148,6 +148,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answered",
         "_closing",
+        "_early",
         "_ended",
         "_full",
         "_hub",
@@ -183,6 +184,7 @@ class Connection(asyncio.Protocol):
         self._ended = False  # the peer's side is ended
         self._full = False  # the peer does not take what was written
         self._yielded = False  # the rest of a batch comes in the next turn of the loop
+        self._early: bytes | None = None  # what came for TLS
         self._secure = False  # speaks TLS
         self._shaking = False  # hands, to get there
         self._ignored = 0
@@ -218,7 +220,7 @@ class Connection(asyncio.Protocol):
         if context is None:
             self._greet()
         else:
-            self._transport.pause_reading()  # what comes is for TLS to read
+            self._early = b""
             self._task = hub.loop.create_task(self._shake_hands(context))
 
     def _greet(self) -> None:
@@ -228,26 +230,14 @@ class Connection(asyncio.Protocol):
     async def _shake_hands(self, context: ssl.SSLContext) -> None:
         """Go on in TLS; a client that cannot, or takes too long, is gone without a word.
 
-        Until it is done nobody tells us that the connection is lost.
+        When it fails, ``connection_lost`` is called by the loop or it is not.
         """
         hub, plain = self._hub, self._transport
-        self._shaking = True
         self.deadline = math.inf
-        secure: asyncio.Transport | None = None
-        try:
-            secure = await hub.loop.start_tls(
-                plain,
-                self,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=self._manners.timing.write_seconds,
-            )
-        except OSError as error:  # ssl.SSLError and TimeoutError are such
-            logger.debug("peer=%s: no TLS: %s", self._session.peer.address, error)
-        finally:
-            self._task = None
-            self._shaking = False
+        self._shaking = True
+        secure = None if plain.is_closing() else await self._secured(context)
+        self._shaking = False
+        self._task = None
         if secure is None or secure.get_extra_info("cipher") is None:
             hub.limits.count(Counter.NO_TLS)
             plain.abort()
@@ -262,8 +252,29 @@ class Connection(asyncio.Protocol):
                 self.stop()
             self._go_on()  # what came with the handshake
 
+    async def _secured(self, context: ssl.SSLContext) -> asyncio.Transport | None:
+        """The transport that speaks TLS; None when the handshake failed."""
+        loop, plain = self._hub.loop, self._transport
+        early, self._early = self._early or b"", None
+        loop.call_soon(_feed, plain, early)  # when the next call has put TLS there
+        try:
+            return await loop.start_tls(
+                plain,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=self._manners.timing.write_seconds,
+            )
+        except OSError as error:  # ssl.SSLError and TimeoutError are such
+            logger.debug("peer=%s: no TLS: %s", self._session.peer.address, error)
+            return None
+
     def data_received(self, data: bytes) -> None:
         """Answer every whole line in ``data``."""
+        if self._early is not None:
+            self._early += data  # it came before TLS could be put there to read it
+            return
         if self._closing:
             self._ignored += len(data)
             if self._ignored > _IGNORED_OCTETS:
@@ -311,8 +322,10 @@ class Connection(asyncio.Protocol):
             self._leave()
 
     def _leave(self) -> None:
-        """Give back what the limits charged."""
+        """Give back what the limits charged, once."""
         hub = self._hub
+        if self not in hub.connections:
+            return
         if self._row is not None:
             hub.limits.leave(self._row)
         hub.connections.discard(self)
@@ -525,6 +538,17 @@ class Connection(asyncio.Protocol):
         manners = self._manners
         rules = manners.rules[self._listener] if self._listener < len(manners.rules) else None
         return (rules is None or rules.allows(address)) and manners.welcome(text)
+
+
+def _feed(transport: asyncio.Transport, data: bytes) -> None:
+    """Hand ``data`` to the protocol of a transport as if it was received just now."""
+    protocol = cast("asyncio.BufferedProtocol | None", transport.get_protocol())
+    while data and protocol is not None:
+        buffer = memoryview(protocol.get_buffer(len(data)))
+        taken = min(len(buffer), len(data))
+        buffer[:taken] = data[:taken]
+        protocol.buffer_updated(taken)
+        data = data[taken:]
 
 
 def _peer_text(name: object) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ BANNER = b"%rwhois V-1.5:003fff:00 test (test)\n"
 
 class EchoService:
     """Answers a query with itself. ``wait X`` takes a moment, ``big N`` gives N octets,
-    ``parts N`` gives N parts of 64 kB, ``fault`` is an error of ours."""
+    ``parts N`` gives N parts of 64 kB, ``fault`` is an error of ours, ``secure`` tells whether
+    nobody can listen."""
 
     banner = BANNER
 
@@ -47,6 +49,8 @@ class EchoService:
             return self._wait(rest)
         if word == b"big":
             return Reply(b"x" * (int(rest) - 1) + b"\n")
+        if word == b"secure":
+            return Reply(b"yes\n" if peer.secure else b"no\n")
         if word == b"parts":
             return Reply(more=self._parts(int(rest)))
         return Reply(request.line + b"\n", hits=1)
@@ -101,6 +105,7 @@ async def serving(
     log: QueryLog | None = None,
     rules: AccessRules = EVERYONE,
     welcome: Callable[[str], bool] = lambda _: True,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """A server that is drained and closed at the end."""
     loop = asyncio.get_running_loop()
@@ -108,7 +113,7 @@ async def serving(
     table = LimitTable(1024, 1)
     worker = WorkerLimits(table, 0, limits or LimitSettings())
     query_log = log or QueryLog(LogSettings(OFF))
-    hub = Hub(Manners(service, timing or Timing(), (rules,), welcome), worker, query_log)
+    hub = Hub(Manners(service, timing or Timing(), (rules,), welcome, (tls,)), worker, query_log)
     server = await loop.create_server(hub.factory(0, "test:0"), "127.0.0.1", 0)
     query_log.start()
     hub.sweep()

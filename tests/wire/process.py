@@ -18,7 +18,7 @@ from tests.arin_tree import lay
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _COMMAND = (sys.executable, "-c", "from rwhoisd.server.cli import main; main()")
-_PORT = re.compile(r" on \S*?:(\d+)$")
+_PORT = re.compile(r" on .*:(\d+)$")  # the last one, if it listens on several
 
 # An area of addresses, with a record that says who it is for.
 NETWORKS: Mapping[str, str] = {
