@@ -155,7 +155,8 @@ def utilization_(
 
     async def work() -> int:
         async with common.target(config, state, store, None).open() as opened:
-            found = await utilization(opened, blocks)
+            with common.progress() as show:
+                found = await utilization(opened, blocks, show)
         if svg is not None:
             _draw(svg, found)
         if json:

@@ -1,6 +1,6 @@
 """Address blocks: the next free one is registered, one is returned, how full they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -269,12 +269,16 @@ class Block:
 STATES: Final = ("network", "delegated", "machine", RELEASED)
 
 
-async def utilization(store: Store, prefixes: Sequence[Network] = ()) -> list[Block]:
+async def utilization(
+    store: Store,
+    prefixes: Sequence[Network] = (),
+    progress: Callable[[str, int], object] = lambda _what, _count: None,
+) -> list[Block]:
     """How full blocks are: those of ``prefixes``, else areas and objects with more specific ones.
 
     In address order, covering before covered.
     """
-    names = await _names(store)
+    names = await _names(store, progress)
     if prefixes:
         blocks = []
         for prefix in prefixes:
@@ -369,12 +373,15 @@ def _state(entry: NetworkEntry, names: dict[int, tuple[str, bool]]) -> str:
     return "network" if _is_network(entry) else "machine"
 
 
-async def _names(store: Store) -> dict[int, tuple[str, bool]]:
+async def _names(
+    store: Store, progress: Callable[[str, int], object]
+) -> dict[int, tuple[str, bool]]:
     """Row → what the object is called, and whether it is marked as released."""
-    found = {}
+    found: dict[int, tuple[str, bool]] = {}
     async with store.snapshot() as source:
         for area in await source.areas():
             async for batch in source.objects(area.name.text):
+                progress("objects", len(found))
                 for stored in batch:
                     obj = stored.object
                     name = obj.get("Network-Name") or obj.get("Host-Name") or obj.id or ""

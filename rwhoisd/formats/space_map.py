@@ -4,12 +4,12 @@ A row has sixteen or thirty-two cells, so that blocks inside are rectangles: in 
 row. An object is one rectangle, or one for each row it touches; more specific ones lie on top.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
-from rwhoisd.directory.space import size_of
+from rwhoisd.directory.space import covered, size_of
 from rwhoisd.formats.addressing import STATES, Block, Inner
 
 # State → colour, and what the legend says. Light enough for dark text, apart in grey as well.
@@ -99,14 +99,16 @@ class _Panel:
         """The panel, what is on top last."""
         yield from self._heading()
         yield from self._ground()
-        ordered = sorted(
-            self._block.inner,
-            key=lambda one: (STATES.index(one.state), one.span.first, -one.span.last),
-        )
-        for one in ordered:
-            yield from self._shapes(one)
+        unit = self._cell * _SLIVER / self._cell_w  # addresses that are wide enough to outline
+        wide = [one for one in self._block.inner if size_of(one.span) >= unit]
+        narrow = [one for one in self._block.inner if size_of(one.span) < unit]
+        wide.sort(key=lambda one: (STATES.index(one.state), one.span.first, -one.span.last))
+        for one in wide:
+            yield from self._shape(one)
+        for state in STATES:
+            yield from self._slivers(state, [one.span for one in narrow if one.state == state])
         yield from self._row_labels()
-        yield from self._names(self._block.inner)
+        yield from self._names(wide)
 
     def _heading(self) -> Iterator[str]:
         block, usage = self._block, self._block.usage
@@ -130,16 +132,26 @@ class _Panel:
         grid += "".join(f"M{self._left(0):g} {y}H{right:g}" for y in rows)
         yield f'<path d="{grid}" stroke="#ffffff" stroke-width="1.5"/>'
 
-    def _shapes(self, one: Inner) -> Iterator[str]:
+    def _shape(self, one: Inner) -> Iterator[str]:
         colour = COLOURS[one.state][0]
         tip = f"<title>{escape(f'{one.span} {one.name}')}</title>"
         for x, y, w, h in _stacked(self._runs(one.span)):
-            if w < _SLIVER:  # an outline would hide its colour
-                box = f'x="{x:g}" y="{y}" width="{max(w, 2):g}" height="{h}"'
-                yield f'<rect {box} fill="{colour}">{tip}</rect>'
-                continue
-            box = f'x="{x + 0.75:g}" y="{y + 0.75:g}" width="{w - 1.5:g}" height="{h - 1.5:g}"'
+            inside = max(w - 1.5, 1.5)  # a row may hold only the end of a range
+            box = f'x="{x + 0.75:g}" y="{y + 0.75:g}" width="{inside:g}" height="{h - 1.5:g}"'
             yield f'<rect {box} fill="{colour}" stroke="{_LINE}" stroke-width="0.75">{tip}</rect>'
+
+    def _slivers(self, state: str, spans: Sequence[AddressRange]) -> Iterator[str]:
+        """What is too narrow for an outline; what falls on one pixel is drawn once."""
+        pixel = max(int(self._cell / self._cell_w), 1)
+        family = self._block.span.family
+        rough = {(s.first // pixel * pixel, s.last // pixel * pixel + pixel - 1) for s in spans}
+        merged = covered(self._block.span, (AddressRange(family, *ends) for ends in rough))
+        colour, words = COLOURS[state]
+        for span in merged:
+            for x, y, w in self._runs(span):
+                box = f'x="{x:g}" y="{y}" width="{max(w, 2):g}" height="{_CELL_H}"'
+                tip = f"<title>{escape(words)}</title>"
+                yield f'<rect {box} fill="{colour}">{tip}</rect>'
 
     def _row_labels(self) -> Iterator[str]:
         right = _MARGIN + _LABEL - 8
@@ -152,14 +164,15 @@ class _Panel:
 
     def _names(self, inner: Iterable[Inner]) -> Iterator[str]:
         """The name of each object at its first row, where it fits and nothing lies on it."""
-        taken: list[tuple[float, float, float]] = []
+        taken: dict[int, list[tuple[float, float]]] = {}
         ordered = sorted(inner, key=lambda one: (size_of(one.span), one.span.first))
         for one in ordered:
             runs = list(self._runs(one.span))
             wide = len(one.name) * _LETTER + 8
             room = [(x, y, min(width, wide)) for x, y, width in runs]
             place = next((run for run in room if not _hit(run, taken)), None)
-            taken += runs
+            for x, y, width in runs:
+                taken.setdefault(y, []).append((x, width))
             letters = int((place[2] - 8) / _LETTER + 0.5) if place else 0
             if place is None or letters < _FEW:
                 continue
@@ -202,9 +215,10 @@ def _stacked(
         yield held
 
 
-def _hit(run: tuple[float, float, float], taken: Iterable[tuple[float, float, float]]) -> bool:
+def _hit(run: tuple[float, int, float], taken: Mapping[int, Sequence[tuple[float, float]]]) -> bool:
+    """Whether something lies on a run; ``taken``: row → what begins where, how wide."""
     x, y, width = run
-    return any(y == top and x < left + w and left < x + width for left, top, w in taken)
+    return any(x < left + w and left < x + width for left, w in taken.get(y, ()))
 
 
 def _bits(span: AddressRange) -> int:
