@@ -260,3 +260,30 @@ def test_line_of_a_quoted_key() -> None:
     text = '[transfer."example.net"]\nallow = []\n[transfer."192.0.2.0/24"]\ndeny = ["x"]\n'
     location = ("transfer", "192.0.2.0/24", "deny", 0)
     assert configuration._line_of(text, location) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "everywhere"),
+    [
+        pytest.param("", False, id="rfc"),
+        pytest.param('compat = "arin"', True, id="arin"),
+        pytest.param('clear_passwords = "everywhere"', True, id="rfc, as the operator says"),
+        pytest.param(
+            'compat = "arin"\nclear_passwords = "tls-only"', False, id="arin, as the operator says"
+        ),
+    ],
+)
+def test_where_secrets_are_accepted(tmp_path: Path, text: str, everywhere: bool) -> None:
+    path = tmp_path / "rwhoisd.toml"
+    path.write_text(text)
+    assert load(path).accepts_clear_passwords is everywhere
+
+
+def test_mistakes_in_tls_are_told_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "rwhoisd.toml"
+    path.write_text('[[listen]]\ntls = { certificate = "c.pem", kye = "k.pem" }\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    text = str(caught.value)
+    assert "listen[0].tls.key: Field required" in text
+    assert "unknown option 'listen[0].tls.kye'; did you mean 'key'?" in text

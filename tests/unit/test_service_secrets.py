@@ -1,6 +1,7 @@
 """Hashed guardians, failed authentications, and where secrets are accepted."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,8 @@ import pytest
 
 from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.objects import Object
+from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.requests import QueryRequest
 from rwhoisd.service import guardians as module
 from rwhoisd.service.guardians import MOST_HASHES, is_clear
 from rwhoisd.service.hashing import argon2_hash, argon2_matches
@@ -35,9 +38,11 @@ class CountingAside:
     """Does the work at once and counts it."""
 
     works: int = 0
+    meanwhile: Callable[[], None] = lambda: None
 
     async def run(self, work: Callable[[], T]) -> T:
         self.works += 1
+        self.meanwhile()
         return work()
 
 
@@ -127,6 +132,30 @@ def test_nothing_is_computed_for_those_who_ask_for_what_is_not_guarded(tmp_path:
     assert one.pins("-security on request pw fjord", "4.a.com") == ["44"]
     one.talk.say("-security off", "1.a.com")
     assert one.aside.works == 0
+
+
+@pytest.mark.parametrize(
+    ("offer", "query", "waits"),
+    [
+        pytest.param("-security off", "1.a.com", False, id="nobody in particular"),
+        pytest.param("-security on request pw x", "4.a.com", False, id="not guarded"),
+        pytest.param("-security on request pw x", "2.a.com", False, id="a clear guardian"),
+        pytest.param("-security on request pw x", "1.a.com", True, id="a hashed guardian"),
+    ],
+)
+def test_only_a_hash_makes_a_query_wait(
+    tmp_path: Path, offer: str, query: str, waits: bool
+) -> None:
+    one = kit(tmp_path)
+    one.talk.say(offer)
+    reply = one.talk.service.handle(one.talk.session.peer, QueryRequest(query.encode()))
+    assert isinstance(reply, Reply) is not waits
+    if not isinstance(reply, Reply):
+        asyncio.run(awaited(reply))
+
+
+async def awaited(coming: Awaitable[Reply]) -> Reply:
+    return await coming
 
 
 def test_hashes_of_one_request_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,20 +249,18 @@ def test_who_was_proven_is_not_refused_for_what_others_of_the_net_do(tmp_path: P
 
 
 def test_failures_that_run_out_during_a_request_end_it(tmp_path: Path) -> None:
-    one = kit(tmp_path)
-    one.talk.say("-security on request pw wrong")
-    one.failures.most = 1
-
-    class Spending(CountingAside):
-        async def run(self, work: Callable[[], T]) -> T:
-            one.failures.failed("192.0.2.7", 1)  # another connection of the net
-            return await super().run(work)
-
-    spending = Spending()
-    object.__setattr__(one.talk.service._context.ports, "aside", spending)
-    said = one.talk.say("contact Name=* and Pin=4*", "-limit 20", "contact Name=*")
-    assert spending.works <= 1
-    assert not [line for line in said if "Pin:" in line and not line.endswith("44")]
+    objects = []
+    for number in range(3):
+        info = f"ID:g{number}.a.com|Guard-Scheme:argon2id|Guard-Info:{argon2_hash(str(number))}"
+        objects.append(entry("a.com", "guardian", info))
+        text = f"ID:{number}.a.com|Name:x|Guardian:g{number}.a.com|Pin:{number}"
+        objects.append(entry("a.com", "contact", text))
+    one = kit(tmp_path, *objects, most=1)
+    # another connection of the net fails while the first hash is computed
+    one.aside.meanwhile = lambda: one.failures.failed("192.0.2.7", 1)
+    said = one.talk.say("-security on request pw 2", "contact Name=x")
+    assert said[-1].startswith("%error 401")
+    assert one.aside.works == 1
 
 
 def test_a_failed_registration_is_charged(tmp_path: Path) -> None:
