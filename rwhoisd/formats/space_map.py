@@ -25,7 +25,7 @@ _LABEL, _GAP, _HEAD, _MARGIN = 132, 28, 44, 20
 _COLUMN_BITS, _ROW_BITS = 4, 4  # a panel has at most 2**4 columns and 2**4 rows
 _SLIVER: Final = 4  # pixels
 _FEW: Final = 4  # letters that are worth writing
-_LETTER: Final = 6.1  # width of one at the size of labels
+_LETTER: Final = 6.6  # width of one at the size of labels
 _INK, _LINE = "#1f2933", "#52606d"
 
 
@@ -173,7 +173,7 @@ class _Panel:
             place = next((run for run in room if not _hit(run, taken)), None)
             for x, y, width in runs:
                 taken.setdefault(y, []).append((x, width))
-            letters = int((place[2] - 8) / _LETTER + 0.5) if place else 0
+            letters = int((place[2] - 8) / _LETTER + 0.01) if place else 0
             if place is None or letters < _FEW:
                 continue
             name = one.name

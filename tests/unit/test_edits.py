@@ -173,6 +173,13 @@ def test_what_is_less_than_a_cell_is_seen() -> None:
     assert host["width"] >= 2
 
 
+def test_a_map_of_many_objects_stays_small() -> None:
+    hosts = [(f"10.{n >> 8}.{n & 255}.1/32", f"h{n}", "machine") for n in range(20_000)]
+    crowded = block("10.0.0.0/8", *hosts, ("10.128.0.0/9", "HALF", "network"))
+    assert len(space_map([crowded])) < 200_000
+    assert rectangles(drawn(crowded), "machine")
+
+
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0, "0.0%"), (1, "100.0%"), (1e-9, "<0.1%"), (1 - 1e-9, ">99.9%"), (0.625, "62.5%")],
