@@ -5,6 +5,7 @@ the handle; it is closed when nobody holds it any more.
 """
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
+from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.image.errors import DamagedImageError, ImageError
 from rwhoisd.image.folder import INDEX
 
@@ -24,6 +26,11 @@ _DAMAGES: Final = (
     lmdb.PageNotFoundError,
     lmdb.InvalidError,
     lmdb.BadTxnError,
+)
+# What comes of taking for numbers, text and names what is none.
+_NONSENSE: Final = (
+    *(struct.error, ValueError, TypeError, LookupError, OverflowError, AttributeError),
+    *(AssertionError, RwhoisError, lmdb.BadValsizeError, lmdb.IncompatibleError, *_DAMAGES),
 )
 
 Table = Any  # lmdb does not export its type
@@ -165,3 +172,13 @@ def reading(place: Path) -> Iterator[None]:
         yield
     except _DAMAGES as error:
         raise DamagedImageError(f"{place}: {error}; build the image anew") from error
+
+
+@contextmanager
+def understanding(place: Path) -> Iterator[None]:
+    """The same for what reads and does nothing else: data without sense is damage as well."""
+    try:
+        yield
+    except _NONSENSE as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DamagedImageError(f"{place}: damaged ({reason}); build the image anew") from error

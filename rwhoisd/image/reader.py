@@ -19,7 +19,7 @@ from rwhoisd.directory.referral import link_text
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
-from rwhoisd.image.environment import Environment, items, key_range, open_environment, reading
+from rwhoisd.image.environment import Environment, items, key_range, open_environment, understanding
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
     STATE_OCTETS,
@@ -59,7 +59,7 @@ class Generation:
 
     def version(self) -> "Image":
         """The version that is committed now."""
-        with reading(self.place):
+        with understanding(self.place):
             return self._version(self.env.env.begin())
 
     def _version(self, txn: lmdb.Transaction) -> "Image":

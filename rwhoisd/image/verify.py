@@ -4,6 +4,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from rwhoisd.directory.changes import Source, StoredObject
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.build import pair_of_object
-from rwhoisd.image.environment import get, items
+from rwhoisd.image.environment import get, items, understanding
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import RECORDS
 from rwhoisd.image.keys import Item
@@ -37,17 +38,14 @@ async def verify(
     ``progress`` is told the number of objects compared. Memory stays bounded, as in a build.
     """
     try:
-        reader = ImageReader(path)
-    except ImageError as error:
-        return str(error)
-    try:
-        with tempfile.TemporaryDirectory(prefix="rwhoisd-verify-") as spill:
-            check = _Verification(source, reader.current(), Path(spill), progress)
-            await check.run()
-    except _DifferenceError as difference:
+        with (
+            understanding(path),
+            closing(ImageReader(path)) as reader,
+            tempfile.TemporaryDirectory(prefix="rwhoisd-verify-") as spill,
+        ):
+            await _Verification(source, reader.current(), Path(spill), progress).run()
+    except (_DifferenceError, ImageError) as difference:
         return str(difference)
-    finally:
-        reader.close()
     return None
 
 

@@ -124,6 +124,35 @@ def test_an_index_damaged_inside_is_built_anew(tmp_path: Path) -> None:
     assert asyncio.run(verify(source, tmp_path)) is None
 
 
+@pytest.mark.parametrize(
+    ("whole", "torn"),
+    [
+        pytest.param(b'"objects": 40', b'"objects"; 40', id="no JSON"),
+        pytest.param(b'"objects": 40', b'"obj\xffcts": 40', id="no text"),
+        pytest.param(b'"objects": 40', b'"Objects": 40', id="other names"),
+    ],
+)
+def test_an_index_that_makes_no_sense_is_damaged(tmp_path: Path, whole: bytes, torn: bytes) -> None:
+    index = built(tmp_path) / "index.mdb"
+    data = index.read_bytes()
+    assert whole in data
+    index.write_bytes(data.replace(whole, torn))
+    with pytest.raises(ImageError, match=r"damaged .*; build the image anew"):
+        ImageReader(tmp_path)
+    assert "damaged" in str(asyncio.run(verify(after_steps(0), tmp_path)))
+    assert asyncio.run(catch_up(after_steps(0), tmp_path, b"\n"))
+    assert asyncio.run(verify(after_steps(0), tmp_path)) is None
+
+
+def test_verify_tells_of_an_entry_that_names_no_record(tmp_path: Path) -> None:
+    index = built(tmp_path) / "index.mdb"
+    data = index.read_bytes()
+    entry = b"ENET-12.10.0.0.0/8\0\0\0\1\0\0\0"  # key, scope, begin of the record's number
+    assert entry + b"\x0c" in data
+    index.write_bytes(data.replace(entry + b"\x0c", entry[:-3] + b"\x7f\xff\xff\xff"))
+    assert "damaged" in str(asyncio.run(verify(after_steps(0), tmp_path)))
+
+
 def test_damage_that_a_change_meets_is_built_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
