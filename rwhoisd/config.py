@@ -122,6 +122,17 @@ class StoreConfig(Section):
         description="SQLAlchemy URL of the store; empty: store.sqlite in the state folder."
         " Takes effect: restart.",
     )
+    follow: bool | None = Field(
+        None,
+        description="Whether the image follows changes that other nodes make in the database, in"
+        " a process of its own; default: true, but false for SQLite, whose writers bring the"
+        " image up themselves. Takes effect: restart.",
+    )
+    poll_seconds: Seconds = Field(
+        0.5,
+        description="How often the database is asked whether there are changes; PostgreSQL also"
+        " tells of them at once. Takes effect: reload.",
+    )
 
 
 class ImageConfig(Section):
@@ -476,6 +487,12 @@ class Config(BaseSettings):
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
         return self.store.url or f"sqlite+aiosqlite:///{self.state_path / 'store.sqlite'}"
+
+    @property
+    def follows_store(self) -> bool:
+        """Whether changes of other nodes are to be looked for in the store."""
+        shared = not self.store_url.startswith("sqlite") and "://" in self.store_url
+        return shared if self.store.follow is None else self.store.follow
 
     @property
     def image_path(self) -> Path:

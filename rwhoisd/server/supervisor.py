@@ -6,7 +6,8 @@ child, the loader; while it runs, what was served before is served on. Workers a
 the supervisor and share with it the listening sockets and the limits' table; one that dies is
 replaced, and takes over the connections that waited in its sockets. A reload reads the
 configuration again, lets a loader prepare, then hands it to the workers, which go on with the
-sockets they have: no connection is refused.
+sockets they have: no connection is refused. Where others change the database, too, one more
+child, the follower, keeps the image up; it is replaced and told as workers are.
 """
 
 import gc
@@ -24,6 +25,7 @@ from typing import Final
 from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.findings import FormatError
 from rwhoisd.image.errors import ImageError
+from rwhoisd.server.follower import Follower
 from rwhoisd.server.limits import LimitTable
 from rwhoisd.server.listeners import Listener
 from rwhoisd.server.worker import Frames, Ready, Worker, frame
@@ -36,11 +38,12 @@ _LEAST_LIFE_SECONDS: Final = 1.0
 _KILL_SECONDS: Final = 2.0  # beyond the drain time
 _READY_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 1.0
+_FOLLOWER: Final = -1  # its number among the children
 
 
 @dataclass
 class _Child:
-    """One running worker."""
+    """One running worker, or the follower."""
 
     number: int
     control: socket.socket
@@ -148,10 +151,13 @@ class Supervisor:
 
     def _died(self, child: _Child, pid: int, code: int) -> None:
         child.control.close()
-        self._table.forget(child.number)
+        who = "the follower"
+        if child.number != _FOLLOWER:
+            self._table.forget(child.number)
+            who = f"worker {child.number}"
         if self._status is None:
             how = f"signal {-code}" if code < 0 else f"status {code}"
-            logger.error("worker %d (pid %d) ended with %s; another starts", child.number, pid, how)
+            logger.error("%s (pid %d) ended with %s; another starts", who, pid, how)
             pause = time.monotonic() - child.started < _LEAST_LIFE_SECONDS
             self._waiting[child.number] = time.monotonic() + pause * _LEAST_LIFE_SECONDS
 
@@ -168,7 +174,12 @@ class Supervisor:
             ours.close()
             for child in self._children.values():
                 child.control.close()
-            Worker(number, self._config, self._listeners, self._table, theirs, self._host).run()
+            if number == _FOLLOWER:
+                for listener in self._listeners:
+                    listener.close()
+                Follower(self._config, theirs).run()
+            else:
+                Worker(number, self._config, self._listeners, self._table, theirs, self._host).run()
 
         pid = self._fork(work)
         theirs.close()
@@ -200,7 +211,7 @@ class Supervisor:
             self._reload()
 
     def _hand_on(self, config: Config) -> None:
-        """Tell the workers to serve by ``config``."""
+        """Tell the children to go on by ``config``."""
         message = frame(config)
         for child in self._children.values():
             with suppress(ConnectionError):  # it has just died; its successor is told at birth
@@ -215,6 +226,8 @@ class Supervisor:
         news = self._began([self._start(0)])
         if news is None or not self._began([self._start(n) for n in range(1, self._workers)], news):
             return False
+        if self._config.follows_store:
+            self._start(_FOLLOWER)
         self._ready(news)
         return True
 

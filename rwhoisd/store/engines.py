@@ -1,11 +1,12 @@
 """Engines: one code path for SQLite, PostgreSQL and MariaDB; what differs stands here."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -17,6 +18,7 @@ DRIVERS: Final = {
     "mysql": "mysql+asyncmy",
     "mariadb": "mariadb+asyncmy",
 }
+CHANNEL: Final = "rwhoisd_change"  # of PostgreSQL: who listens hears of each commit
 BUSY_SECONDS: Final = 30.0  # how long a change waits for another one before it is "locked"
 _SQLITE_HEADER: Final = b"SQLite format 3\0"
 # Cache of pages in KiB, by whether it is a change: a bulk load touches indexes at random, and a
@@ -145,4 +147,43 @@ async def _connect(engine: AsyncEngine, stack: AsyncExitStack) -> AsyncConnectio
         raise unreachable(engine.url, error) from error
 
 
-__all__ = ["BUSY_SECONDS", "check_file", "make_engine", "parse_url", "place_of", "transaction"]
+async def announce(connection: AsyncConnection, area: str) -> None:
+    """Let those who ``listen`` hear of a change of ``area``, at its commit and not before."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_notify(CHANNEL, area)))
+
+
+async def listen(engine: AsyncEngine, heard: Callable[[], None]) -> None:
+    """Call ``heard`` now and at each change that is announced, until the connection is lost.
+
+    Returns at once where the database tells nobody. Raises: StoreError.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+    with translated(engine.url):
+        async with AsyncExitStack() as stack:
+            connection = await _connect(engine, stack)
+            # It is of no use to others afterwards: it would go on to be told.
+            stack.push_async_callback(connection.invalidate)
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            lost = asyncio.Event()
+            driver.add_termination_listener(lambda _: lost.set())
+            try:
+                await driver.add_listener(CHANNEL, lambda *_: heard())
+            except Exception as error:  # the driver's own, which SQLAlchemy does not see
+                raise unreachable(engine.url, error) from error
+            heard()  # of what came before we listened
+            await lost.wait()
+    raise unreachable(engine.url, ConnectionError("it was closed"))
+
+
+__all__ = [
+    "BUSY_SECONDS",
+    "announce",
+    "check_file",
+    "listen",
+    "make_engine",
+    "parse_url",
+    "place_of",
+    "transaction",
+]

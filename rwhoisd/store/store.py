@@ -30,7 +30,15 @@ from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.store import definitions, hierarchy, journal, schema
 from rwhoisd.store.change import AreaChange
 from rwhoisd.store.codec import id_key, shown
-from rwhoisd.store.engines import BUSY_SECONDS, check_file, make_engine, parse_url, transaction
+from rwhoisd.store.engines import (
+    BUSY_SECONDS,
+    announce,
+    check_file,
+    listen,
+    make_engine,
+    parse_url,
+    transaction,
+)
 from rwhoisd.store.errors import StoreLockedError, place_of
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, Snapshot, stored_objects
 from rwhoisd.store.tables import authority_area, notice, setting, slave, stored_object
@@ -184,6 +192,16 @@ class Store:
             change = AreaChange(connection, name, author=author, source=source)
             yield await change.start(self._now(), create=create)
             await change.finish()
+            if change.changed:
+                await announce(connection, name.key)
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Call ``heard`` now and at each change of anybody, until the connection is lost.
+
+        Returns at once where the database tells nobody: poll ``serials`` there. A notice may get
+        lost with its connection, so poll elsewhere, too. Raises: StoreError.
+        """
+        await listen(self._engine, heard)
 
     async def run(
         self,

@@ -4,10 +4,11 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,28 +47,62 @@ def _run(*command: str) -> None:
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
-@contextmanager
-def _server(log: Path, ready: Callable[[], bool], *command: str) -> Iterator[None]:
-    with log.open("wb") as out:
-        server = subprocess.Popen(command, user=_account(), stdout=out, stderr=out, cwd="/")
-    try:
+class Server:
+    """A database server. Called with a name it makes a database and gives the URL."""
+
+    def __init__(
+        self,
+        log: Path,
+        ready: Callable[[], bool],
+        command: Sequence[str],
+        *,
+        create: Callable[[str], str],
+        stop: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self._log = log
+        self._ready = ready
+        self._command = command
+        self._create = create
+        self._stop = stop
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, name: str) -> str:
+        return self._create(name)
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                self._command, user=_account(), stdout=out, stderr=out, cwd="/"
+            )
         end = time.monotonic() + START_SECONDS
-        while not ready():
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < end, f"not ready in time: {log.read_text()}"
+        while not self._ready():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < end, f"not ready in time: {self._log.read_text()}"
             time.sleep(0.05)
-        yield
-    finally:
-        server.terminate()
+
+    def stop(self) -> None:
+        """End it in order, whoever is connected."""
+        assert self._process
+        self._process.send_signal(self._stop)
         try:
-            server.wait(20)
+            self._process.wait(20)
         except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            self._process.kill()
+            self._process.wait()
+
+    @contextmanager
+    def running(self) -> Iterator["Server"]:
+        """Started within."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
 
 
 @contextmanager
-def postgresql() -> Iterator[Callable[[str], str]]:
+def postgresql() -> Iterator[Server]:
     """A PostgreSQL server; gives what makes a database of a name and tells its URL."""
     postgres, initdb = program("postgres"), program("initdb")
     assert postgres
@@ -86,8 +121,10 @@ def postgresql() -> Iterator[Callable[[str], str]]:
         def ready() -> bool:
             return state.exists() and "ready" in state.read_text()
 
-        with _server(folder / "log", ready, *command):
-            yield make
+        # On TERM it would wait until all clients are gone.
+        server = Server(folder / "log", ready, command, create=make, stop=signal.SIGINT)
+        with server.running():
+            yield server
 
 
 async def _create_database(host: str, name: str) -> None:
@@ -97,19 +134,20 @@ async def _create_database(host: str, name: str) -> None:
 
 
 @contextmanager
-def mariadb() -> Iterator[Callable[[str], str]]:
+def mariadb() -> Iterator[Server]:
     """A MariaDB server; gives what makes a database of a name and tells its URL."""
-    install, server = program("mariadb-install-db"), program("mariadbd")
+    install, program_path = program("mariadb-install-db"), program("mariadbd")
     client = program("mariadb", "mysql")
     assert install
-    assert server
+    assert program_path
     assert client
     with _folder() as folder:
         data, socket = folder / "data", folder / "s"
         own = ("--no-defaults", f"--datadir={data}")
         _run(install, *own, "--auth-root-authentication-method=normal", "--skip-test-db")
         user = ("--user=nobody",) if _account() else ()
-        command = (server, *own, *user, f"--socket={socket}", "--skip-networking")
+        files = (f"--socket={socket}", f"--pid-file={folder / 'pid'}")
+        command = (program_path, *own, *user, *files, "--skip-networking")
 
         def make(name: str) -> str:
             _run(
@@ -122,5 +160,6 @@ def mariadb() -> Iterator[Callable[[str], str]]:
             )
             return f"mariadb://root@localhost/{name}?unix_socket={socket}"
 
-        with _server(folder / "log", socket.exists, *command, f"--pid-file={folder / 'pid'}"):
-            yield make
+        server = Server(folder / "log", socket.exists, command, create=make)
+        with server.running():
+            yield server
