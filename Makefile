@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LISTEN ?= 127.0.0.1:4321
 
-.PHONY: serve test check fmt lint types layers conformance bench docs clean
+.PHONY: serve test check fmt lint types layers conformance bench fuzz docs clean
 .DEFAULT_GOAL := test
 
 # Remade when the dependencies change.
@@ -47,6 +47,11 @@ conformance: $(VENV)/.ready ## play the suite against this server
 
 bench: $(VENV)/.ready ## ratios beside a bare echo server; ARIN=DIR adds ARIN's server
 	$(BIN)/python -m bench $(if $(ARIN),--arin-bin $(ARIN)) $(BENCH)
+
+fuzz: $(VENV)/.ready ## an hour of hostile input; FUZZ="--seconds 600 --target session", --replay FILE
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --group fuzz \
+	  || echo "atheris cannot be installed here: hypothesis makes the inputs"
+	$(BIN)/python -m fuzz $(FUZZ)
 
 docs: $(VENV)/.ready ## regenerate what is generated
 	$(BIN)/python -m conformance.docs
