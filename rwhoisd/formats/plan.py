@@ -119,9 +119,11 @@ def content_digest(obj: Object) -> bytes:
 
 def object_name(obj: Object) -> str:
     """What people call an object: its ID, else the value of its first telling line."""
+    if obj.id:
+        return obj.id[:80]
     skipped = ("class-name", "auth-area", "guardian", "updated", "private", "ttl")
-    first = (f"{n} {v}" for n, v in obj.lines if n.lower() not in skipped)
-    return (obj.id or next(first, "without attributes"))[:80]
+    first = (f"{n} {v}" for n, v in masked_lines(obj) if n.lower() not in skipped)
+    return next(first, "without attributes")[:80]
 
 
 def identity(obj: Object, schema: Schema) -> Identity:

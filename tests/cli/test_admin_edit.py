@@ -316,8 +316,13 @@ def test_an_editor_that_fails_changes_nothing(
 def test_a_secret_is_not_shown_and_stays(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: dict[str, int]
 ) -> None:
-    given = ("Guard-Scheme=pw", "Guard-Info=open sesame", "ID=G.example.net")
+    given = ("Guard-Info=open sesame", "Guard-Scheme=pw")
     sets = [part for one in given for part in ("--set", one)]
+    for more in ((), ("--set", "Foo=x")):  # without an ID it is called by its first line
+        tried = run("add", "example.net", "guardian", *sets, *more, "--dry-run", "--state", state)
+        assert "sesame" not in tried.output
+        assert "Guard-Info ********" in tried.output
+    sets += ["--set", "ID=G.example.net"]
     added = run("add", "example.net", "guardian", *sets, "--state", state)
     assert added.exit_code == 0, added.output
     keep = f"cp \"$1\" '{tmp_path}/text'"

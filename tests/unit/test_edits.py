@@ -1,16 +1,21 @@
 """What an edit makes of lines; the map of blocks; moments as people write them."""
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rwhoisd.directory.changes import Change, Operation, StoredObject
 from rwhoisd.directory.names import AddressRange
 from rwhoisd.directory.objects import Object
+from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.directory.space import usage
 from rwhoisd.directory.visibility import MASK
 from rwhoisd.formats.addressing import STATES, Block, Inner
 from rwhoisd.formats.classes import shipped
-from rwhoisd.formats.edits import changed_lines, unmasked
+from rwhoisd.formats.edits import EditError, changed_lines, inverse, unmasked
 from rwhoisd.formats.history import in_words, moment
 from rwhoisd.formats.space_map import COLOURS, percent, space_map
 
@@ -64,6 +69,76 @@ def test_a_masked_secret_stays_and_a_new_one_counts() -> None:
     assert tuple(unmasked(shown, before)) == before.lines
     assert ("Guard-Info", "new") in tuple(unmasked([("Guard-Info", "new")], before))
     assert tuple(unmasked([("City", MASK)], before)) == (("City", MASK),)
+
+
+# --- undo
+
+OBJECTS = st.builds(
+    lambda local, city, source: Object(
+        "a.com", "network", (("ID", f"{local}.a.com"), ("City", city)), source=source
+    ),
+    st.sampled_from("xyz"),
+    st.sampled_from("AB"),
+    st.sampled_from(("zone", "edge", "admin")),
+)
+
+
+def entry(
+    row: int,
+    before: Object | None,
+    after: Object | None,
+    source: str = "admin",
+    operation: Operation = Operation.MODIFY,
+) -> Change:
+    serial = TimeStamp("20260131120000000")
+    return Change("a.com", serial, 0, operation, row, 0, before, after, "ann", source)
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 4), st.none() | OBJECTS), max_size=12))
+def test_the_inverse_of_a_change_gives_what_was_before(
+    steps: list[tuple[int, Object | None]],
+) -> None:
+    before = {1: Object("a.com", "network", (("ID", "one.a.com"),))}
+    now: dict[int, Object] = dict(before)
+    entries = []
+    for row, after in steps:
+        if after != now.get(row):
+            entries.append(entry(row, now.pop(row, None), after))
+            now |= {row: after} if after else {}
+    edits = inverse(entries, lambda row: StoredObject(row, 0, now[row]) if row in now else None)
+    for edit in edits:
+        if edit.before is not None:
+            assert now.pop(edit.before.row) == edit.before.object
+    back = [edit.wanted for edit in edits if edit.wanted is not None]
+    assert [*now.values(), *back] == list(before.values())
+
+
+ONE = Object("a.com", "network", (("ID", "one.a.com"), ("City", "A")), source="edge")
+TWO = replace(ONE, lines=(("ID", "one.a.com"), ("City", "B")), source="admin")
+
+
+@pytest.mark.parametrize(
+    ("by", "source"),
+    [("admin", "edge"), ("registration", "edge"), ("zone", "admin"), ("inventory", "admin")],
+)
+def test_whose_an_object_is_after_an_undo(by: str, source: str) -> None:
+    [edit] = inverse([entry(1, ONE, TWO, by)], lambda row: StoredObject(row, 0, TWO))
+    assert edit.wanted == replace(ONE, source=source)
+
+
+@pytest.mark.parametrize(
+    "now", [None, ONE, replace(TWO, source="zone")], ids=["deleted", "changed", "taken"]
+)
+def test_an_object_that_changed_since_is_named(now: Object | None) -> None:
+    there = StoredObject(1, 0, now) if now else None
+    with pytest.raises(EditError, match=r"changed since 20260131120000000: one\.a\.com"):
+        inverse([entry(1, ONE, TWO)], lambda _: there)
+
+
+def test_a_definition_cannot_be_taken_back() -> None:
+    moved = entry(0, None, None, operation=Operation.AREA)
+    with pytest.raises(EditError, match=r"the definition of a\.com"):
+        inverse([moved], lambda _: None)
 
 
 # --- moments
