@@ -1,4 +1,6 @@
-"""Verbs of the database: upgrade, status."""
+"""Verbs of the database: upgrade, status, copy."""
+
+from typing import Annotated
 
 import typer
 
@@ -11,7 +13,7 @@ from rwhoisd.admin.common import (
     StateOption,
     StoreOption,
 )
-from rwhoisd.store import Store, StoreOutdatedError
+from rwhoisd.store import Copied, Store, StoreOutdatedError, copy_store
 
 app = typer.Typer(help="The database behind the store.", no_args_is_help=True)
 
@@ -68,3 +70,43 @@ async def _problem(url: str) -> str | None:
             return None
     except StoreOutdatedError as error:
         return str(error)
+
+
+@app.command(
+    epilog="Example: rwhois-admin db copy /var/lib/rwhoisd/store.sqlite"
+    " postgresql://rwhoisd@db/rwhoisd"
+)
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="URL of the store to copy, or an SQLite file.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="URL of an empty database, or a new SQLite file.")
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Empty TO first, whatever is in it.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Copy a whole directory into another database: objects, journal, settings and all.
+
+    FROM may be in use; what is changed there meanwhile is not copied. A copy that is interrupted
+    leaves TO unusable until it is copied again with --replace.
+    """
+
+    async def work() -> int:
+        with common.progress() as bar:
+            copied = await copy_store(source, target, replace=replace, progress=bar)
+        if json:
+            common.as_json(copied)
+        else:
+            _tell_copied(copied)
+        return DONE
+
+    common.run(work)
+
+
+def _tell_copied(copied: Copied) -> None:
+    for table, rows in copied.rows.items():
+        typer.echo(f"{table}: {rows}")
+    typer.echo(f"{copied.target} holds what {copied.source} held")

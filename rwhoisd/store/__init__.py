@@ -17,6 +17,7 @@ and a ``RwhoisError`` (a code of Appendix C) when it is the change's.
 
 from rwhoisd.store.change import AreaChange
 from rwhoisd.store.codec import Batch, Preparer
+from rwhoisd.store.copy import Copied, copy_store
 from rwhoisd.store.errors import StoreError, StoreLockedError, StoreLostError, StoreOutdatedError
 from rwhoisd.store.hierarchy import NetworkEntry, Overlap, ReferenceEntry
 from rwhoisd.store.snapshot import Snapshot
@@ -25,6 +26,7 @@ from rwhoisd.store.store import Count, Notice, Store
 __all__ = [
     "AreaChange",
     "Batch",
+    "Copied",
     "Count",
     "NetworkEntry",
     "Notice",
@@ -37,4 +39,5 @@ __all__ = [
     "StoreLockedError",
     "StoreLostError",
     "StoreOutdatedError",
+    "copy_store",
 ]

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, update
 
 from rwhoisd.store.errors import StoreError, StoreOutdatedError
 from rwhoisd.store.tables import metadata
@@ -18,6 +18,7 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 VERSION_TABLE: Final = "rwhoisd_schema"  # not alembic_version: the database may serve others, too
 HEAD: Final = "head"
 NOTHING: Final = "base"
+_COPYING: Final = "copying:"  # before the revision of tables that a copy has not filled yet
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -41,11 +42,40 @@ def current(connection: Connection) -> str | None:
     return context.get_current_revision()
 
 
+def is_unfinished(connection: Connection) -> bool:
+    """Whether a copy into this database was begun by this release, and not finished."""
+    return current(connection) == _COPYING + head()
+
+
+def mark_unfinished(connection: Connection) -> None:
+    """From here on nobody takes the database for a store, until it is marked finished."""
+    _mark(connection, _COPYING + head())
+
+
+def mark_finished(connection: Connection) -> None:
+    """The copy is whole: the database is a store of this release."""
+    _mark(connection, head())
+
+
+def _mark(connection: Connection, revision: str) -> None:
+    table = Table(VERSION_TABLE, MetaData(), Column("version_num", String))
+    connection.execute(update(table).values(version_num=revision))
+
+
+def _check_finished(found: str | None, place: str) -> None:
+    if found and found.startswith(_COPYING):
+        raise StoreOutdatedError(
+            f"{place} is a copy that was not finished: run rwhois-admin db copy again with"
+            " --replace"
+        )
+
+
 def check_current(connection: Connection, place: str) -> None:
     """Raise StoreOutdatedError unless the schema is that of this release."""
     found = current(connection)
     if found == head():
         return
+    _check_finished(found, place)
     if found is None:
         raise StoreOutdatedError(f"{place} has no tables yet: make them with rwhois-admin init")
     known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
@@ -59,8 +89,10 @@ def check_current(connection: Connection, place: str) -> None:
 
 
 def check_free(connection: Connection, place: str) -> None:
-    """Raise StoreError when tables of another program have names of ours."""
-    if current(connection) is not None:
+    """Raise StoreError when tables of another program have names of ours, or half a copy."""
+    found = current(connection)
+    _check_finished(found, place)
+    if found is not None:
         return
     taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
     if taken:

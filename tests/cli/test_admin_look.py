@@ -16,7 +16,7 @@ VERBS = (
     *("init", "load", "check", "import", "show", "find", "soa", "journal"),
     *("notices", "status"),
     *(f"export {form}" for form in ("arin", "zone", "geofeed", "csv", "hosts", "ptr", "swip")),
-    *("image build", "image info", "image verify", "db upgrade", "db status"),
+    *("image build", "image info", "image verify", "db upgrade", "db status", "db copy"),
 )
 
 
