@@ -34,7 +34,7 @@ from rwhoisd.inventory.settings import read_inventory
 from rwhoisd.inventory.source import Inputs, Report, TextFile, find_source, source_kinds
 from rwhoisd.store import Store
 
-MOST_OCTETS: Final = 1 << 16  # of a file that is read
+MOST_OCTETS: Final = 1 << 16  # of a file that repeats itself
 MOST_TIMES: Final = 4096
 FILE_MARK: Final = b"%%file "
 API_KIND: Final = "netbox-api"
@@ -52,7 +52,7 @@ def prepare() -> None:
 
 def run(data: bytes) -> None:
     """Reads one damaged file. Raises: BrokenPromiseError, or whatever the reader let out."""
-    words, body = split(data[:MOST_OCTETS])
+    words, body = split(data[: 4 * MOST_OCTETS])
     if words and words[-1][:1] == "x" and (times := number([words[-1][1:]], 0, MOST_TIMES)):
         body = body * min(times, max(1, MOST_OCTETS // max(1, len(body))))
         words.pop()
@@ -214,6 +214,14 @@ async def _verified(whole: Path, target: Path) -> None:
 # -- single files ---------------------------------------------------------------------------
 
 
+def _inventory_file(path: Path) -> None:
+    """The file, and what its patterns find, as long as they stay in its folder."""
+    inventory = read_inventory(path)
+    for source in inventory.table.source:
+        if not any(text.startswith("/") or ".." in text for text in source.files):
+            inventory.files_of(source)
+
+
 def _text_file(read: Callable[[Path], object], name: str) -> Loader:
     def load(folder: Path, words: Sequence[str], body: bytes) -> None:
         del words
@@ -257,22 +265,23 @@ _API: Final[Mapping[str, str]] = {
 
 
 def _laid(folder: Path, body: bytes) -> list[Path]:
-    """The files of a body, written below ``folder``."""
+    """The files of a body, written below ``folder``; one that is named again goes on."""
     parts = (b"\n" + body).split(b"\n" + FILE_MARK)
-    found = [folder / "file"] if parts[0] else []
-    if found:
-        found[0].write_bytes(parts[0][1:])
+    contents = {"file": [parts[0][1:]]} if parts[0] else {}
     for part in parts[1:]:
         head, _, content = part.partition(b"\n")
         name = head.decode("latin-1")
+        if _is_plain(name):
+            contents.setdefault(name, []).append(content)
+    found = []
+    for name, pieces in contents.items():
         path = folder / name
-        if _is_plain(name) and not path.exists():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            except OSError:  # it is below a file
-                continue
-            found.append(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"\n".join(pieces))
+        except OSError:  # it is a folder by now, or below a file
+            continue
+        found.append(path)
     return found
 
 
@@ -288,7 +297,7 @@ LOADERS: Final[Mapping[str, Loader]] = {
     "zone-load": _zone_load,
     "image": _image,
     "classes": _text_file(read_classes, "classes.toml"),
-    "inventory-file": _text_file(read_inventory, "inventory.toml"),
+    "inventory-file": _text_file(_inventory_file, "inventory.toml"),
     "config": _text_file(config.load, "rwhoisd.toml"),
     "csv": _csv,
     "inventory": _inventory,

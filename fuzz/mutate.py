@@ -9,18 +9,22 @@ from fuzz.inputs import join, split
 MOST_OCTETS: Final = 1 << 15
 _STEPS: Final = 5
 _STRANGE: Final = (
-    b"\0",
-    b"\xff",
-    b"\xc3\xa9",
-    b"\t",
-    b"*",
-    b'"',
-    b"'",
-    b"\\",
-    b"%",
-    b"{",
-    b"]",
-    b"",
+    *(b"\0", b"\xff", b"\xc3\xa9", b"\t", b" ", b"\n", b"*", b'"', b"'", b"\\", b"%", b""),
+    *(
+        b"{",
+        b"]",
+        b"[",
+        b"(",
+        b"<a>",
+        b"a.",
+        b"1:",
+        b"- ",
+        b"a = [",
+        b'{"a":',
+        b"&a;",
+        b"1-",
+        b"../",
+    ),
 )
 _NUMBERS: Final = (b"0", b"-1", b"33", b"4294967296", b"99999999999999999999", b"1e999", b"0x0")
 
@@ -78,7 +82,11 @@ def _octets(body: bytes, pool: Sequence[bytes], random: Random) -> bytes:
         case 0:
             return body[:at] + random.randbytes(end - at) + body[end:]
         case 1:
-            return body[:at] + random.choice(_STRANGE) * random.choice((1, 1, 3, 500)) + body[at:]
+            return (
+                body[:at]
+                + random.choice(_STRANGE) * random.choice((1, 1, 3, 400, 5000))
+                + body[at:]
+            )
         case 2:
             return body[:at] + body[end:]
         case _:

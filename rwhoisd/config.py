@@ -34,6 +34,7 @@ from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import AreaName
 from rwhoisd.formats.arin_config import ArinSettings, XDirective
+from rwhoisd.formats.toml import parse_toml
 from rwhoisd.protocol.directives import NAMES
 from rwhoisd.protocol.requests import split_arguments
 
@@ -507,7 +508,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        data = parse_toml(text)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

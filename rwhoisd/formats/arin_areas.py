@@ -24,7 +24,7 @@ from rwhoisd.directory.schema import (
 )
 from rwhoisd.directory.soa import Soa
 from rwhoisd.directory.validate import pattern_faults
-from rwhoisd.formats.arin_text import Reading, boolean, leading_number
+from rwhoisd.formats.arin_text import Reading, boolean, is_file, is_folder, leading_number
 from rwhoisd.formats.findings import FormatError, failed
 from rwhoisd.formats.records import CONFIG_OCTETS, Record
 
@@ -164,7 +164,7 @@ def _require_files(entry: Entry, reading: Reading, *, slave: bool) -> None:
     for tag in ("data-dir", "schema-file", "soa-file"):
         text = entry.get(tag)
         path = reading.path(text)
-        if text and not (path.is_dir() if tag == "data-dir" else path.is_file()):
+        if text and not (is_folder(path) if tag == "data-dir" else is_file(path)):
             raise failed(
                 entry.file, entry.lines[tag], f"{tag} {text} does not exist; mend it or its name"
             )
@@ -200,7 +200,7 @@ SOA_TAGS: Final = {**_SOA_TEXTS, **_SOA_NUMBERS}
 
 def _soa_of(entry: Entry, name: AreaName, reading: Reading, *, slave: bool) -> Soa | None:
     text = entry.get("soa-file")
-    if slave and not (text and reading.path(text).is_file()):
+    if slave and not (text and is_file(reading.path(text))):
         return None  # never synchronised
     if not text:
         raise failed(entry.file, entry.line, f"area {name} needs a soa-file")
@@ -253,7 +253,7 @@ _CLASS_TAGS: Final = (
 
 def _classes_of(entry: Entry, reading: Reading, *, slave: bool) -> list[ClassFiles]:
     text = entry.get("schema-file")
-    if slave and not (text and reading.path(text).is_file()):
+    if slave and not (text and is_file(reading.path(text))):
         return []
     if not text:
         raise failed(entry.file, entry.line, "the area needs a schema-file")
@@ -287,7 +287,7 @@ def _class(entry: Entry, taken: set[str], reading: Reading, *, slave: bool) -> C
     attributes: tuple[AttributeDef, ...] = ()
     if template:
         path = reading.path(template)
-        if not path.is_file():
+        if not is_file(path):
             raise failed(
                 entry.file, entry.lines["attributedef"], f"attributedef {template} does not exist"
             )
@@ -324,7 +324,7 @@ def _aliases(entry: Entry, taken: set[str], reading: Reading) -> Iterator[str]:
 
 def _directory(entry: Entry, reading: Reading, *, slave: bool) -> Path | None:
     text = entry.get("dbdir")
-    if text and reading.path(text).is_dir():
+    if text and is_folder(reading.path(text)):
         return reading.path(text)
     if not slave:
         line = entry.lines.get("dbdir", entry.line)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rwhoisd.directory.referral import punt_text
-from rwhoisd.formats.arin_text import Reading, boolean, leading_number
+from rwhoisd.formats.arin_text import Reading, boolean, is_file, is_folder, leading_number
 from rwhoisd.formats.findings import failed
 from rwhoisd.formats.hosts_access import WrapperRule, parse
 from rwhoisd.formats.records import CONFIG_OCTETS, LINE_OCTETS, Record, clean, pieces
@@ -135,7 +135,7 @@ def _places(found: Iterable[Record], charset: str) -> dict[str, tuple[int, str]]
 def _root(conf: Path, place: tuple[int, str] | None) -> Path:
     line, text = place or (0, "")
     root = conf.parent / text
-    if not root.is_dir():
+    if not is_folder(root):
         raise failed(conf, line, f"root-dir {text!r} is no directory; name the one of this tree")
     return root
 
@@ -164,7 +164,7 @@ def _values(
 
 def _must_exist(conf: Path, settings: ArinSettings, tag: str, line: int) -> None:
     path = settings.path(getattr(settings, tag.replace("-", "_")))
-    if not path.is_file():
+    if not is_file(path):
         default = "" if line else " (the default name)"
         raise failed(conf, line, f"{tag} {path}{default} does not exist; create it, if only empty")
 

@@ -11,7 +11,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.formats.arin_areas import ClassFiles, Entry
 from rwhoisd.formats.arin_objects import ClassReader, Found
-from rwhoisd.formats.arin_text import Reading, boolean, leading_number, unreadable
+from rwhoisd.formats.arin_text import Reading, boolean, is_file, leading_number, unreadable
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.records import Part, parts, read_part
 
@@ -74,7 +74,7 @@ def _listed(class_def: ClassDef, file_list: Path, reading: Reading) -> ClassData
             indexes.append(path)
         elif kind != "DATA" or not text:
             reading.find(file_list, entry.line, "entry without type DATA or file is ignored")
-        elif not path.is_file():
+        elif not is_file(path):
             reading.find(file_list, entry.line, f"data file {text} does not exist; left out")
         elif path in files:
             reading.find(file_list, entry.line, f"data file {text} is listed twice; read once")

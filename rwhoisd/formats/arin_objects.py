@@ -17,7 +17,7 @@ from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.objects import Line, Object, file_order
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.validate import ObjectRules
-from rwhoisd.formats.arin_text import read_bytes
+from rwhoisd.formats.arin_text import is_file, read_bytes
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.records import LINE_OCTETS, Part, Record, records, stretches
 
@@ -209,7 +209,7 @@ class ClassReader:
 def _entries(indexes: tuple[Path, ...]) -> Iterator[bytes]:
     """``OFFSET:FILE`` of every live entry of index files."""
     for path in indexes:
-        if not path.is_file():
+        if not is_file(path):
             continue
         for line in read_bytes(path).split(b"\n"):
             fields = line.split(b":", 3)

@@ -70,6 +70,22 @@ def read_bytes(path: Path, why: str = "") -> bytes:
         raise unreadable(path, error, why) from error
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a path that is too long to be one names none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder, as ``is_file``."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def unreadable(path: Path, error: OSError, why: str = "") -> FormatError:
     """The exception for a file that the system does not let us read."""
     return failed(path, 0, f"cannot be read{why}: {error.strerror}")

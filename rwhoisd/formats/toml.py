@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,7 +24,23 @@ class Strict(BaseModel):
     )
 
 
+_DEEPEST: Final = 64
+_DEEP_KEY: Final = re.compile(rf"(?<![\w'\"-])(?:[\w'\"-]++[ \t]*+\.[ \t]*+){{{_DEEPEST}}}")
 Model = TypeVar("Model", bound=Strict)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """What a TOML text holds. Raises: TOMLDecodeError, for what is nested too deep as well.
+
+    The library takes time by the square of the depth of a key, and runs out of stack in values.
+    """
+    if deep := _DEEP_KEY.search(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise tomllib.TOMLDecodeError(f"more than {_DEEPEST} names with dots (at line {line})")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("brackets are nested too deep") from None
 
 
 def read_toml(path: Path, model: type[Model]) -> tuple[Model, str]:
@@ -37,7 +53,7 @@ def read_toml(path: Path, model: type[Model]) -> tuple[Model, str]:
     except UnicodeDecodeError as error:
         raise failed(path, 0, f"is not UTF-8 at octet {error.start}; save it as UTF-8") from error
     try:
-        table = tomllib.loads(text)
+        table = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
         raise failed(path, int(line[1]) if line else 0, f"is no TOML: {error}") from error

@@ -9,6 +9,7 @@ Unlike ARIN's files nothing is dropped in silence: what is not understood is an 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Final, Self, TextIO
@@ -104,11 +105,14 @@ class PlacedObject:
 
     def finding(self, violation: Violation) -> Finding:
         """A broken rule at the first line of its attribute, else of the object."""
-        folded = violation.attribute.lower()
+        at = self._last_lines.get(violation.attribute.lower(), self.numbers[0])
+        return Finding(str(self.file), at, violation.message, "error", violation.code)
+
+    @cached_property
+    def _last_lines(self) -> Mapping[str, int]:
+        """Where attributes stand; the last of several is the one too many."""
         lines = zip(self.numbers, self.object.lines, strict=True)
-        # The last of several is the one too many; of others there is only one.
-        at = [number for number, (name, _) in lines if name.lower() == folded] or self.numbers[:1]
-        return Finding(str(self.file), at[-1], violation.message, "error", violation.code)
+        return {name.lower(): number for number, (name, _) in lines}
 
 
 @dataclass(frozen=True)

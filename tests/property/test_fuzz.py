@@ -50,6 +50,26 @@ def test_seeds_and_saved_inputs_break_nothing_and_leave_nothing(name: str) -> No
     assert _objects() - before < GROWTH
 
 
+@pytest.mark.parametrize(
+    ("words", "before", "unit"),
+    [
+        pytest.param(["inventory", "alteon"], b"a: ", b"\t", id="blanks of a switch's report"),
+        pytest.param(["inventory", "ansible"], b"", b"\n", id="empty lines of Ansible's"),
+        pytest.param(["inventory", "ansible"], b"[a", b"\t", id="blanks of a group of Ansible's"),
+        pytest.param(["inventory", "swift"], b"", b"&a;", id="words of a shell's line"),
+        pytest.param(
+            ["zone", "vault.example/contact.txt"], b"", b"a: b\n", id="mistakes of a zone"
+        ),
+        pytest.param(["classes"], b"", b"a.", id="dots of a TOML key"),
+        pytest.param(["config"], b"a = ", b"[", id="brackets of TOML"),
+        pytest.param(["inventory-file"], b"a = ", b"{a=", id="tables of TOML"),
+        pytest.param(["arin", "rwhoisd.conf"], b"root-dir: ", b"a/", id="a path that is too long"),
+    ],
+)
+def test_long_runs_cost_by_their_length(words: list[str], before: bytes, unit: bytes) -> None:
+    loaders.run(join(words, before + unit * ((200 << 10) // len(unit))))
+
+
 def _objects() -> int:
     gc.collect()
     return len(gc.get_objects())

@@ -20,7 +20,8 @@ from rwhoisd.inventory.facts import (
 )
 from rwhoisd.inventory.source import Report, TextFile
 
-_ROW: Final = re.compile(r"\s*([^\s:,]+):\s+(?:IP[46]\s+)?([^,]+),\s*(.*)\Z")
+# Possessive where blanks may stand on both sides of a limit: long runs of them cost little.
+_ROW: Final = re.compile(r"\s*([^\s:,]+):\s++(?:IP[46]\s++)?([^,]+),\s*(.*)\Z")
 _MAC: Final = re.compile(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b")
 _SERVICE: Final = re.compile(r"\s*([^\s:,]+):\s+rport\s+([^\s,]*)\s*,?(.*)\Z")
 _SECTION: Final = re.compile(r"\s*(real|virtual) server state\b", re.IGNORECASE)

@@ -10,11 +10,10 @@ from rwhoisd.inventory.source import Report, TextFile
 from rwhoisd.inventory.sources.ansible_model import Inventory, Scope
 from rwhoisd.inventory.structures import Items, Row, json_of, text, yaml_of
 
-_HEAD: Final = re.compile(
-    r"\s*\[\s*(?P<group>[^:\]]+?)\s*(?::\s*(?P<what>\w+)\s*)?\]\s*(?:[#;].*)?\Z"
-)
-_ANY_HEAD: Final = re.compile(r"^\s*\[[^\]\n]+\]\s*(?:[#;].*)?$", re.MULTILINE)
-_YAML_KEY: Final = re.compile(r"^(?:---|[\w-]+:)\s*(?:[#].*)?$", re.MULTILINE)
+_HEAD: Final = re.compile(r"\s*\[\s*+(?P<group>[^:\]]+)(?::\s*(?P<what>\w+)\s*)?\]\s*(?:[#;].*)?\Z")
+# Blanks of one line only: a run of empty lines would be gone over from each of them.
+_ANY_HEAD: Final = re.compile(r"^[^\S\n]*\[[^\]\n]+\][^\S\n]*(?:[#;].*)?$", re.MULTILINE)
+_YAML_KEY: Final = re.compile(r"^(?:---|[\w-]+:)[^\S\n]*(?:[#].*)?$", re.MULTILINE)
 _SHELL: Final = re.compile(r"[#'\"\\]")  # marks that need more care than blanks
 _UNGROUPED: Final = "ungrouped"
 _INVENTORY_KEYS: Final = frozenset({"hosts", "children", "vars"})
@@ -66,7 +65,7 @@ def _load_ini(inventory: Inventory, report: Report) -> None:
         if not stripped or stripped[0] in "#;":
             continue
         if found := _HEAD.match(line):
-            group, what = found["group"], found["what"] or ""
+            group, what = found["group"].rstrip(), found["what"] or ""
             inventory.group(group)
         elif what == "children":
             inventory.child(group, stripped.split()[0])

@@ -19,7 +19,9 @@ from rwhoisd.inventory.structures import Row, text, yaml_of
 NAMES: Final = ("*swift*", "*ring*", "*.builder*")
 _HOSTS: Final = re.compile(r"^[A-Za-z][\w-]*_hosts\s*:", re.MULTILINE)
 _TABLE: Final = re.compile(r"\s*Devices:\s+id\b(?P<columns>.*)")
-_ADD: Final = re.compile(r"(?:^|[\s;&|])(?:\S*/)?swift-ring-builder\s+(?P<rest>\S+\s+add\s.*)")
+_ADD: Final = re.compile(
+    r"(?:^|[\s;&|])(?:[^\s;&|]*/)?swift-ring-builder\s+(?P<rest>\S+\s+add\s.*)"
+)
 # ``r1z2-10.0.0.1:6200R10.1.0.1:6200/sdb1_meta``; R… is for replication (swift-ring-builder(1))
 _DEVICE: Final = re.compile(
     r"(?:d\d+)?(?:r(?P<region>\d+))?z(?P<zone>\d+)-(?P<host>\[[^\]\s]+\]|[^:/\s]+):(?P<port>[^/\sR]+)"
