@@ -34,7 +34,7 @@ from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import AreaName
 from rwhoisd.formats.arin_config import ArinSettings, XDirective
-from rwhoisd.formats.toml import parse_toml
+from rwhoisd.formats.toml import MISTAKES_TOLD, parse_toml
 from rwhoisd.protocol.directives import NAMES
 from rwhoisd.protocol.requests import split_arguments
 
@@ -594,8 +594,10 @@ def build(data: Mapping[str, Any], place: str = "configuration", text: str = "")
     try:
         config = Config(**data)
     except ValidationError as error:
-        rows = _own_mistakes(error.errors(include_url=False))
-        findings += [_finding(row, place, text) for row in rows]
+        rows = list(_own_mistakes(error.errors(include_url=False)))
+        findings += [_finding(row, place, text) for row in rows[:MISTAKES_TOLD]]
+        if len(rows) > MISTAKES_TOLD:
+            findings.append(f"{place}: {len(rows) - MISTAKES_TOLD} more mistakes")
     except SettingsError as error:
         findings.append(f"environment: {error}; lists and tables are written as JSON")
     if findings:
@@ -632,10 +634,9 @@ def _section_of(annotation: Any) -> tuple[type[BaseModel] | None, str]:
 
 def _own_mistakes(rows: Sequence[Any]) -> Iterator[Any]:
     """Without those that only follow: a list is short because a row of it is wrong."""
+    around = {row["loc"][:depth] for row in rows for depth in range(len(row["loc"]))}
     for row in rows:
-        place = row["loc"]
-        inner = any(len(r["loc"]) > len(place) and r["loc"][: len(place)] == place for r in rows)
-        if not inner:
+        if row["loc"] not in around:
             yield row
 
 
@@ -694,7 +695,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{variable}: unknown variable{hint}"
 
 
-_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
+_HEADER: Final = re.compile(r"\s*(\[\[?)\s*+([^\]]+)\]")
 _KEY: Final = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w.-]+)(?:\s*\.\s*(?:"[^"]*"|[\w-]+))*)\s*=""")
 _NAME: Final = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
 
@@ -710,7 +711,7 @@ def _line_of(text: str, location: Sequence[str | int]) -> int:
     for number, line in enumerate(text.splitlines(), 1):
         key: list[str | int] = []
         if match := _HEADER.match(line):
-            name = match[2]
+            name = match[2].rstrip()
             header = [*_names(name)]
             if match[1] == "[[":
                 rows[name] = rows.get(name, -1) + 1

@@ -24,6 +24,7 @@ class Strict(BaseModel):
     )
 
 
+MISTAKES_TOLD: Final = 100  # of one file, as each is looked for in all of it
 _DEEPEST: Final = 64
 _DEEP_KEY: Final = re.compile(rf"(?<![\w'\"-])(?:[\w'\"-]++[ \t]*+\.[ \t]*+){{{_DEEPEST}}}")
 Model = TypeVar("Model", bound=Strict)
@@ -64,10 +65,14 @@ def read_toml(path: Path, model: type[Model]) -> tuple[Model, str]:
 
 
 def _findings(path: Path, text: str, model: type[Strict], error: ValidationError) -> list[Finding]:
-    return [
+    details = error.errors()
+    found = [
         Finding(str(path), _line_of(text, detail["loc"]), _message(model, detail), "error")
-        for detail in error.errors()
+        for detail in details[:MISTAKES_TOLD]
     ]
+    if left := len(details) - len(found):
+        found.append(Finding(str(path), 0, f"{left} more mistakes", "error"))
+    return found
 
 
 def _message(model: type[Strict], detail: Any) -> str:

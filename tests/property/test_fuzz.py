@@ -63,11 +63,24 @@ def test_seeds_and_saved_inputs_break_nothing_and_leave_nothing(name: str) -> No
         pytest.param(["classes"], b"", b"a.", id="dots of a TOML key"),
         pytest.param(["config"], b"a = ", b"[", id="brackets of TOML"),
         pytest.param(["inventory-file"], b"a = ", b"{a=", id="tables of TOML"),
+        pytest.param(["inventory", "gluster"], b"Uuid: a", b" ", id="blanks of Gluster's peers"),
         pytest.param(["arin", "rwhoisd.conf"], b"root-dir: ", b"a/", id="a path that is too long"),
     ],
 )
 def test_long_runs_cost_by_their_length(words: list[str], before: bytes, unit: bytes) -> None:
     loaders.run(join(words, before + unit * ((200 << 10) // len(unit))))
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        pytest.param("config", "a{} = 1\n", id="configuration"),
+        pytest.param("classes", "[class.a{}]\nb = 1\n", id="classes"),
+        pytest.param("inventory-file", "[[source]]\nname = 'a{}'\n", id="inventory"),
+    ],
+)
+def test_many_mistakes_are_told_in_time(word: str, line: str) -> None:
+    loaders.run(join([word], "".join(map(line.format, range(5000))).encode()))
 
 
 def _objects() -> int:

@@ -22,7 +22,10 @@ NAMES: Final = ("*peer*", "*pool*", "*volume*", "*topology*", "*gluster*")
 _LOCAL: Final = frozenset({"localhost", "localhost.localdomain"})  # ``pool list``: this machine
 # ``server1:/data/brick``; an IPv6 address has no brackets here, so the last colon counts.
 _BRICK: Final = re.compile(r"(?P<host>\S+?):(?P<path>/\S*)")
-_LINE: Final = re.compile(r"\s*(?P<key>[A-Za-z][A-Za-z0-9 ]*?)\s*[:=]\s*(?P<value>.*?)\s*\Z")
+# Possessive, so that a long run of blanks is gone over once.
+_LINE: Final = re.compile(
+    r"\s*(?P<key>[A-Za-z][A-Za-z0-9]*+(?: ++[A-Za-z0-9]++)*+)\s*[:=]\s*+(?P<value>.*)\Z"
+)
 _STATUS_LINE: Final = re.compile(r"Brick\s+(?P<brick>\S+:/\S*)")
 _POOL_LINE: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}\s+(?P<host>\S+)\s+(?:Dis)?[Cc]onnected")
 
@@ -146,7 +149,7 @@ class _Text:
             elif self._in_names and line.strip() and not line.rstrip().endswith(":"):
                 self._other_name(line.strip(), place)
             elif found := _LINE.match(line):
-                self._statement(found["key"].lower(), found["value"], place)
+                self._statement(found["key"].lower(), found["value"].rstrip(), place)
             else:
                 self._in_names = False
         self._end_peer()
@@ -156,7 +159,7 @@ class _Text:
         found = _LINE.match(name)
         if found and words.address(name) is None:
             self._in_names = False
-            self._statement(found["key"].lower(), found["value"], place)
+            self._statement(found["key"].lower(), found["value"].rstrip(), place)
         else:
             self._peer.append(name)
 
