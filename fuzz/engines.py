@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import importlib.util
+import shutil
 import sys
 import tempfile
 import time
@@ -97,6 +98,7 @@ def fuzz_with_atheris(name: str, seconds: float, corpus: Path) -> None:
     """
     import atheris
 
+    _own_scratch(corpus.parent / "tmp")
     with atheris.instrument_imports(include=["rwhoisd"]):
         module = target(name)
         module.prepare()
@@ -119,6 +121,13 @@ def fuzz_with_atheris(name: str, seconds: float, corpus: Path) -> None:
     ]
     atheris.Setup(arguments, module.run, custom_mutator=_mutator(atheris, pool))
     atheris.Fuzz()
+
+
+def _own_scratch(folder: Path) -> None:
+    """Put what is written for a while there: atheris ends the process without tidying up."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tempfile.tempdir = str(folder.absolute())
 
 
 def _pool(name: str) -> list[bytes]:

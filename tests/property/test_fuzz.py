@@ -63,6 +63,7 @@ def test_seeds_and_saved_inputs_break_nothing_and_leave_nothing(name: str) -> No
         pytest.param(["classes"], b"", b"a.", id="dots of a TOML key"),
         pytest.param(["config"], b"a = ", b"[", id="brackets of TOML"),
         pytest.param(["inventory-file"], b"a = ", b"{a=", id="tables of TOML"),
+        pytest.param(["inventory", "haproxy"], b"bind a", b" ", id="blanks of HAProxy's lines"),
         pytest.param(["inventory", "gluster"], b"Uuid: a", b" ", id="blanks of Gluster's peers"),
         pytest.param(["arin", "rwhoisd.conf"], b"root-dir: ", b"a/", id="a path that is too long"),
     ],

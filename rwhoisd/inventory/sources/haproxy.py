@@ -35,7 +35,7 @@ _CLIENT_PORTS: Final = 16  # a server without a port has one fact for each; else
 # Marks of the tools that write such files; HAProxy itself never has them in a word.
 _TEMPLATE: Final = re.compile(r"\{\{|\}\}|\{%|<%|%>|<<")
 _WORD: Final = re.compile(
-    r"""\s*(?:(\#)|((?:[^\s\#"'\\]|\\.|\\$|"(?:[^"\\]|\\.|\\$)*(?:"|$)|'[^']*(?:'|$))+))"""
+    r"""(\#)|((?:[^\s\#"'\\]|\\.|\\$|"(?:[^"\\]|\\.|\\$)*(?:"|$)|'[^']*(?:'|$))+)"""
 )
 _QUOTED: Final = re.compile(r"""\\(.)|"((?:[^"\\]|\\.)*)(?:"|$)|'([^']*)(?:'|$)""")
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}|\$(\w+)")
