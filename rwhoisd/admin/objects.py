@@ -181,6 +181,8 @@ async def _show_area(store: Store, area: AuthorityArea, *, json: bool) -> None:
         "masters": [str(m) for m in area.masters],
         "slaves": [str(s) for s in slaves],
         "answer-to": list(area.audience),
+        "privacy": area.privacy or "public",
+        "operator": area.operator or None,
         "classes": [c.name for c in area.schema.classes],
         "objects": {f"{c.class_name} from {c.source}": c.objects for c in counts},
     }

@@ -54,7 +54,8 @@ class AuthorityArea:
     in which the area's text goes over the wire. ``position`` is its place in the server's
     list of areas, which is the order of answers. ``audience`` are the prefixes of those to whom
     the area is answered, everybody when there is none: for all others it does not exist
-    (docs/adr/0007-area-audience.md).
+    (docs/adr/0007-area-audience.md). ``privacy`` is the profile of objects whose class has none,
+    ``operator`` who stands in for a private customer (docs/adr/0008-privacy-profiles.md).
     """
 
     name: AreaName
@@ -68,7 +69,17 @@ class AuthorityArea:
     charset: str = "utf-8"
     position: int = 0
     audience: tuple[str, ...] = ()  # canonical, see access.audience_from_texts
+    privacy: Literal["", "public", "residential"] = ""
+    operator: str = ""  # its name, for "Private Customer - NAME"
 
     def __post_init__(self) -> None:
         if self.audience and self.audience != audience_from_texts(self.audience):
             raise ValueError(f"audience {self.audience} is not written canonically")
+        if self.operator != self.operator.strip() or not self.operator.isprintable():
+            raise ValueError(f"operator {self.operator!r}: write a name on one line")
+        try:
+            self.operator.encode(self.charset)
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"operator {self.operator!r} does not exist in charset {self.charset}"
+            ) from error

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]+\Z")  # R3.1.9-3
 FORMAT_RE: Final = "re:"
@@ -113,7 +113,8 @@ BASE_NAMES: Final = frozenset(n.lower() for a in BASE_ATTRIBUTES for n in a.name
 class ClassDef:
     """A class: its own attributes in template order, and what it is called.
 
-    ``version`` is free text in ARIN's schema files, a time-stamp in ours (N17).
+    ``version`` is free text in ARIN's schema files, a time-stamp in ours (N17). ``privacy`` is the
+    profile of objects that have none of their own, before that of the area.
     """
 
     name: str
@@ -122,6 +123,7 @@ class ClassDef:
     description: str = ""
     version: str = ""
     parse_program: str = ""
+    privacy: Literal["", "public", "residential"] = ""
 
     def __post_init__(self) -> None:
         if not NAME.match(self.name):

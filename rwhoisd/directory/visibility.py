@@ -1,5 +1,8 @@
 """What of an object a client gets to see: the one place that decides it (§2.3.1, §4.2).
 
+What a privacy profile hides (directory.privacy) is hidden in the public and the transfer view,
+guarded or not: to see it somebody has to satisfy a guardian that there is.
+
 Three views: *full* for guardians, *public* for queries of everyone else, *transfer* for
 ``-xfer`` by everyone else, which withholds private data of unguarded objects, too (ruling b).
 """
@@ -10,6 +13,7 @@ from typing import Final
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.guardian import is_guarded
 from rwhoisd.directory.objects import Line, Object, with_synthesized
+from rwhoisd.directory.privacy import veiled
 from rwhoisd.directory.schema import AttributeDef, ClassDef
 
 ShownLine = tuple[AttributeDef, str]
@@ -31,15 +35,26 @@ def public_lines(obj: Object, class_def: ClassDef, area: AuthorityArea) -> tuple
 
     A hidden object still counts as found, so the answer is a bare ``%ok`` (N6, ruling a).
     """
-    lines = full_lines(obj, class_def)
+    lines = full_lines(veiled(obj, class_def, area) or obj, class_def)
     if not is_guarded(obj, area):
         return lines
     return () if obj.private else _without_private(lines)
 
 
-def transfer_lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
+def transfer_lines(obj: Object, class_def: ClassDef, area: AuthorityArea) -> tuple[ShownLine, ...]:
     """What ``-xfer`` gives to those who satisfy no guardian (B5, ruling b)."""
-    return () if obj.private else _without_private(full_lines(obj, class_def))
+    if obj.private:
+        return ()
+    return _without_private(full_lines(veiled(obj, class_def, area) or obj, class_def))
+
+
+def personal_lines(obj: Object, class_def: ClassDef, area: AuthorityArea) -> tuple[ShownLine, ...]:
+    """What ``-xfer`` gives to those who have a guardian's rights over the object.
+
+    Over an unguarded object everybody has them: a profile still holds there.
+    """
+    shown = None if is_guarded(obj, area) else veiled(obj, class_def, area)
+    return full_lines(shown or obj, class_def)
 
 
 def _without_private(lines: Iterable[ShownLine]) -> tuple[ShownLine, ...]:

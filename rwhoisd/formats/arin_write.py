@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.objects import Object, file_place
+from rwhoisd.directory.privacy import default_profile
 from rwhoisd.directory.schema import AttributeDef, ClassDef
 from rwhoisd.directory.validate import ObjectRules
 from rwhoisd.formats.arin_areas import FLAGS, SOA_TAGS
@@ -221,6 +222,8 @@ class _AreaWriter:
                 f"area {area.name} is answered to {', '.join(area.audience)} only; ARIN's server"
                 " answers everybody"
             )
+        if any(default_profile(c, area) != "public" for c in area.schema.classes):
+            self._find(f"area {area.name} has a privacy profile; ARIN's server shows everything")
         return pairs + [("guardian", g) for g in area.guardians]
 
     def _find(self, message: str) -> None:

@@ -57,6 +57,7 @@ class ClassTable(Strict):
     aliases: Texts = ()
     version: str = ""
     parse_program: str = ""
+    privacy: Literal["", "public", "residential"] = ""
     attribute: tuple[AttributeTable, ...] = ()
 
     def class_def(self, name: str) -> ClassDef:
@@ -68,6 +69,7 @@ class ClassTable(Strict):
             description=self.description,
             version=self.version,
             parse_program=self.parse_program,
+            privacy=self.privacy,
         )
         for fault in pattern_faults(class_def, Flavour.POSIX):
             raise ValueError(fault.message)
@@ -119,7 +121,7 @@ def class_toml(class_def: ClassDef) -> str:
     """A class as TOML, the inverse of ``read_classes``."""
     name = class_def.name
     lines = [f"[class.{name}]", *_pairs(class_def, ("description", "aliases", "version"))]
-    lines += _pairs(class_def, ("parse_program",))
+    lines += _pairs(class_def, ("parse_program", "privacy"))
     for attribute in class_def.own_attributes:
         lines += ["", f"[[class.{name}.attribute]]"]
         lines += _pairs(attribute, ("name", "aliases", "description"))

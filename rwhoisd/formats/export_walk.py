@@ -11,6 +11,7 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Source
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
 from rwhoisd.directory.objects import Line, Object
+from rwhoisd.directory.privacy import veiled
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.visibility import SECRET_ATTRIBUTES, public_lines
 from rwhoisd.formats.findings import Finding, Severity
@@ -52,7 +53,8 @@ class Gate:
 
     A *public* export goes to everybody, so it takes no private object, no private attribute
     of a guarded one and nothing of an area with an audience, unless the area is among
-    ``named``: an operator who names an area means all of it. A *current* one takes no object
+    ``named``: an operator who names an area means all of it. What privacy profiles hide stays
+    even then: they say how an object is published, not whether. A *current* one takes no object
     that the inventory has released: no source has it any more. Guard-Info never leaves.
     """
 
@@ -72,9 +74,17 @@ class Gate:
         if reason := self._reason(obj, area, whole=whole):
             self.left_out[reason] += 1
             return None
-        lines = obj.lines if whole else _public(obj, class_def, area)
+        lines = self._lines(obj, class_def, area, whole=whole)
         kept = tuple((n, v) for n, v in lines if n.lower() not in SECRET_ATTRIBUTES)
         return Entry(area, class_def, replace(obj, lines=kept))
+
+    def _lines(
+        self, obj: Object, class_def: ClassDef, area: AuthorityArea, *, whole: bool
+    ) -> tuple[Line, ...]:
+        if not whole:
+            return _public(obj, class_def, area)
+        shown = veiled(obj, class_def, area) if self._public else None
+        return (shown or obj).lines
 
     def _reason(self, obj: Object, area: AuthorityArea, *, whole: bool) -> str:
         if self._current and (obj.get("Status") or "").lower() == RELEASED:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rwhoisd.collection import no_collection
+from rwhoisd.directory import privacy
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Change, Operation
 from rwhoisd.directory.errors import RwhoisError
@@ -39,7 +40,7 @@ class Options:
     dry_run: bool = False
     max_removals: float = 0.1  # share of the source's objects that may go in one load
     keep_order: bool = True  # a known area stays where it stands among the areas
-    keep_audience: bool = False  # the files cannot say who is answered
+    keep_audience: bool = False  # the files cannot say who is answered, nor profiles
     unique: bool = True  # refuse double primary keys (324); data of ARIN's server has some
     diffs: bool = False  # tell what happens to each object, dry run or not
     progress: Progress = field(default=lambda _area, _count: None)
@@ -164,7 +165,7 @@ class _AreaLoad:
         if before is not None and self._options.keep_order:
             area = replace(area, position=before.position)
         if before is not None and self._options.keep_audience:
-            area = replace(area, audience=before.audience)
+            area = privacy.with_profiles_of(replace(area, audience=before.audience), before)
         if before is None or before.soa is None or area.soa is None:
             return area
         # The files do not know of changes that came another way: a serial never goes back.
@@ -275,11 +276,15 @@ async def _stored(change: AreaChange, known: Known) -> Object | None:
 
 
 def _opened(before: AuthorityArea | None, area: AuthorityArea) -> list[Finding]:
-    """The warning that everybody will be answered from an area that had an audience."""
-    if before is None or not before.audience or area.audience:
+    """Warnings of what everybody will read from now on: the area, or names of customers."""
+    if before is None:
         return []
-    only = ", ".join(before.audience)
-    return [Finding(f"store:{area.name}", 0, f"everybody is answered now, not {only} only")]
+    messages = []
+    if before.audience and not area.audience:
+        messages.append(f"everybody is answered now, not {', '.join(before.audience)} only")
+    if classes := privacy.opened(area, before):
+        messages.append(f"no privacy profile hides customers any more in {', '.join(classes)}")
+    return [Finding(f"store:{area.name}", 0, message) for message in messages]
 
 
 def _definition(area: AuthorityArea) -> AuthorityArea:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Final, Self, TextIO
+from typing import Annotated, Final, Literal, Self, TextIO
 
 from pydantic import Field, field_validator
 
@@ -62,6 +62,8 @@ class ZoneTable(Strict):
     """``zone.toml``. ``classes`` names classes that ship, or files (they end in ``.toml``).
 
     ``answer-to``: the networks that get answers from the area; without it everybody does.
+    ``privacy``: the profile of what has none of its own; ``operator``: who stands in for a
+    private customer.
     """
 
     name: str
@@ -72,6 +74,8 @@ class ZoneTable(Strict):
     slaves: Texts = ()
     charset: str = "utf-8"
     answer_to: Texts = ()
+    privacy: Literal["", "public", "residential"] = ""
+    operator: str = ""
 
     @field_validator("answer_to")
     @classmethod
@@ -190,6 +194,8 @@ def _read_area(folder: Path, position: int) -> AuthorityArea:
             charset=table.charset,
             position=position,
             audience=table.answer_to,
+            privacy=table.privacy,
+            operator=table.operator,
         )
     except ValueError as error:
         raise failed(path, 0, str(error)) from error
@@ -372,6 +378,10 @@ def zone_toml(area: AuthorityArea) -> str:
         lines.append(f"slaves = {toml_text(tuple(str(s) for s in area.slaves))}")
     if area.audience:
         lines.append(f"answer-to = {toml_text(area.audience)}")
+    if area.privacy:
+        lines.append(f"privacy = {toml_text(area.privacy)}")
+    if area.operator:
+        lines.append(f"operator = {toml_text(area.operator)}")
     lines += ["", "[soa]"]
     for name in Soa.__dataclass_fields__:
         value = getattr(area.soa, name, "")

@@ -169,6 +169,7 @@ def _grown(before: Sequence[AuthorityArea], now: Sequence[AuthorityArea]) -> boo
         and a.schema == b.schema
         and a.charset == b.charset
         and a.guardians == b.guardians
+        and (a.privacy, a.operator) == (b.privacy, b.operator)
         for a, b in zip(before, now, strict=False)
     )
 

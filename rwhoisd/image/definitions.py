@@ -24,6 +24,8 @@ def area_to_text(area: AuthorityArea) -> str:
             "charset": area.charset,
             "position": area.position,
             "audience": area.audience,
+            "privacy": area.privacy,
+            "operator": area.operator,
         }
     )
 
@@ -66,6 +68,7 @@ def _class_to_dict(class_def: ClassDef) -> dict[str, Any]:
         "description": class_def.description,
         "version": class_def.version,
         "parse_program": class_def.parse_program,
+        "privacy": class_def.privacy,
     }
 
 

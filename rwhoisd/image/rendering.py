@@ -14,6 +14,7 @@ from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.names import AreaName, HierarchicalName, Network
 from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
 from rwhoisd.directory.phonetic import phonetic_key
+from rwhoisd.directory.privacy import ATTRIBUTE, default_profile, veiled
 from rwhoisd.directory.schema import AttributeDef, IndexType
 from rwhoisd.image import keys
 from rwhoisd.image.errors import ImageError
@@ -33,6 +34,7 @@ class Flag:
     ADDED_CLASS: Final = 16  # the Class-Name line was put in front
     ADDED_AREA: Final = 32  # so was Auth-Area
     RAW: Final = 64  # has lines that are not shown: the object is in the table "raw"
+    VEILED: Final = 128  # a privacy profile hides some of it: it is found by what it shows only
 
 
 class Rendered(NamedTuple):
@@ -61,7 +63,10 @@ class _Shape:
     and an object costs two "%" of its values.
     """
 
-    __slots__ = ("flags", "full", "guarded", "open", "plain", "private", "public", "shown", "slots")
+    __slots__ = (
+        *("flags", "full", "guarded", "open", "plain", "private", "public", "shown", "slots"),
+        "profiled",
+    )
 
     def __init__(self, renderer: "ClassRenderer", names: tuple[str, ...], area: str) -> None:
         class_def = renderer.pair.class_def
@@ -75,6 +80,7 @@ class _Shape:
         self.public = renderer.template(added, [a for _, a in known if not a.private])
         self.guarded = renderer.always_guarded or "guardian" in folded
         self.private = folded.index("private") if "private" in folded else None
+        self.profiled = renderer.profiled or ATTRIBUTE in folded
         self.plain = (
             len(known) == len(names)
             and all(names[i] == a.name for i, a in known)
@@ -114,6 +120,7 @@ class ClassRenderer:
         self.always_guarded = (
             bool(pair.area.guardians) or pair.class_def.name.lower() == GUARDIAN_CLASS
         )
+        self.profiled = default_profile(pair.class_def, pair.area) != "public"
         self._eol = eol
         self._charset = pair.area.charset
         self._class = pair.class_def.name
@@ -144,6 +151,23 @@ class ClassRenderer:
         Raises: ImageError, when a value has no place in the area's charset.
         """
         shape, values = self._shape(obj)
+        rendered = self._rendered(obj, shape, values)
+        shown = self._shown(obj) if shape.profiled else obj
+        if shown is obj:
+            return rendered
+        full = rendered.public if rendered.full is None else rendered.full
+        public = self._rendered(shown, *self._shape(shown)).public
+        flags = rendered.flags & ~Flag.OWN_FULL | Flag.VEILED
+        if public == full:
+            return Rendered(public, None, rendered.raw, flags)
+        return Rendered(public, full, rendered.raw, flags | Flag.OWN_FULL)
+
+    def _shown(self, obj: Object) -> Object:
+        """The object as the public reads it; itself, when no privacy profile hides anything."""
+        return veiled(obj, self.pair.class_def, self.pair.area) or obj
+
+    def _rendered(self, obj: Object, shape: _Shape, values: tuple[str, ...]) -> Rendered:
+        """Both views of an object without regard to privacy profiles."""
         flags = shape.flags | Flag.INDEXED if obj.indexed else shape.flags
         shown = values if shape.plain else tuple([values[i] for i in shape.shown])
         text = shape.full % shown
@@ -193,11 +217,16 @@ class ClassRenderer:
         return found
 
     def keys(self, obj: Object) -> list[tuple[bytes, int]]:
-        """Key and scope under which an object is found, each once; none when it is not indexed."""
+        """Key and scope under which an object is found, each once; none when it is not indexed.
+
+        What a privacy profile hides is no key for anybody: what is not there cannot be guessed.
+        """
         if not obj.indexed:
             return []
         found: list[tuple[bytes, int]] = []
         shape, values = self._shape(obj)
+        if shape.profiled:
+            shape, values = self._shape(self._shown(obj))
         for line, scope, exact, cidr, sound in shape.slots:
             value = values[line]
             if exact and (key := keys.text_key(value.encode(self._charset))):

@@ -293,7 +293,9 @@ def _lies_within(text: bytes, outer: Network | None) -> bool:
 def _pass(
     image: Image, pair: Pair, record: int, tests: Sequence[_Test], search_private: bool
 ) -> bool:
-    view = image.full_record(record) if search_private else image.public((record,))
+    # Even where private lines are searched (arin mode), what a privacy profile hides is not.
+    whole = search_private and not image.flags(record) & Flag.VEILED
+    view = image.full_record(record) if whole else image.public((record,))
     folded = view.upper()
     if not all(test.is_below or test.value in folded for test in tests):
         return False  # most fail here, without taking the record apart

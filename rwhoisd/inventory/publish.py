@@ -12,6 +12,7 @@ from typing import Final
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Change, Operation, StoredObject
 from rwhoisd.directory.errors import RwhoisError
+from rwhoisd.directory.privacy import with_profiles_of
 from rwhoisd.directory.schema import Schema
 from rwhoisd.formats.findings import Finding, failed
 from rwhoisd.inventory.placing import Area, Placed
@@ -298,7 +299,8 @@ async def _take_steps(change: AreaChange, steps: Sequence[Step]) -> None:
 def _definition(area: Area, there: AuthorityArea | None, position: int) -> AuthorityArea:
     """The area as the inventory has it, and otherwise as it is.
 
-    Classes that it had stay, for they may have objects; guardians and slaves are not ours.
+    Classes that it had stay, for they may have objects; guardians, slaves and privacy profiles are
+    not ours.
     """
     wanted = area.definition(position)
     if there is None:
@@ -306,7 +308,8 @@ def _definition(area: Area, there: AuthorityArea | None, position: int) -> Autho
     names = {c.name.lower() for c in wanted.schema.classes}
     kept = [c for c in there.schema.classes if c.name.lower() not in names]
     schema = Schema((*wanted.schema.classes, *kept))
-    return replace(there, soa=wanted.soa, schema=schema, audience=wanted.audience)
+    ours = replace(there, soa=wanted.soa, schema=schema, audience=wanted.audience)
+    return with_profiles_of(ours, there)
 
 
 def _misfit(area: Area, there: AuthorityArea) -> str:

@@ -16,7 +16,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.render import transfer_record
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.soa import TimeStamp
-from rwhoisd.directory.visibility import ShownLine, full_lines, transfer_lines
+from rwhoisd.directory.visibility import ShownLine, personal_lines, transfer_lines
 from rwhoisd.image.reader import Image
 from rwhoisd.protocol.replies import Reply, body
 from rwhoisd.protocol.requests import DirectiveRequest
@@ -66,7 +66,7 @@ def xfer(context: Context, peer: Peer, request: DirectiveRequest) -> Answering:
     wanted = read_arguments(area, arguments[1:], lenient=context.dialect.xfer_ignores_unknown)
     transfer = Transfer(context, image, area, wanted)
     if peer.credentials is None:
-        return transfer.reply(transfer_lines)
+        return transfer.reply(lambda obj, class_def: transfer_lines(obj, class_def, area))
     return transfer.personal(Guardians(image, peer, context.ports))
 
 
@@ -145,7 +145,8 @@ class Transfer:
 
         def lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
             full = guardians.satisfied_for(obj, area)
-            return full_lines(obj, class_def) if full else transfer_lines(obj, class_def)
+            view = personal_lines if full else transfer_lines
+            return view(obj, class_def, area)
 
         return self.reply(lines, guardians.settle)
 

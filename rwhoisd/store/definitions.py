@@ -65,6 +65,8 @@ def _area(
         charset=row["charset"],
         position=row["position"],
         audience=tuple(row["audience"]),
+        privacy=row["privacy"],
+        operator=row["operator"],
     )
 
 
@@ -94,6 +96,7 @@ async def _read_classes(
             description=row["description"],
             version=row["version"],
             parse_program=row["parse_program"],
+            privacy=row["privacy"],
         )
         found.setdefault(row["area_id"], []).append(class_def)
     return found
@@ -138,6 +141,8 @@ def area_row(area: AuthorityArea) -> Row:
         "masters": [[m.host, m.port] for m in area.masters],
         "transfer_arguments": area.transfer_arguments,
         "audience": list(area.audience),
+        "privacy": area.privacy,
+        "operator": area.operator,
         **soa,
     }
 
@@ -164,6 +169,7 @@ async def _write_schema(connection: AsyncConnection, area_id: int, schema: Schem
             "description": c.description,
             "version": c.version,
             "parse_program": c.parse_program,
+            "privacy": c.privacy,
         }
         for ordinal, c in enumerate(schema.classes)
     ]

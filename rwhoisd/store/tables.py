@@ -123,6 +123,8 @@ authority_area: Final = Table(
     Column("masters", JsonText, nullable=False),
     Column("transfer_arguments", Text, nullable=False),
     Column("audience", JsonText, nullable=False),  # prefixes; empty: everybody
+    Column("privacy", String(20), nullable=False),  # profile; empty: not said
+    Column("operator", Text, nullable=False),
     sqlite_autoincrement=True,  # the number of a deleted area is never given to another
     **_MYSQL,
 )
@@ -144,6 +146,7 @@ object_class: Final = Table(
     Column("description", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("parse_program", Text, nullable=False),
+    Column("privacy", String(20), nullable=False),  # profile; empty: not said
     UniqueConstraint("area_id", "name_key"),
     **_MYSQL,
 )

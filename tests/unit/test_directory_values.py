@@ -250,8 +250,8 @@ def test_private_attributes_of_guarded_objects_are_for_guardians() -> None:
 def test_unguarded_objects_hide_nothing_in_queries_but_all_in_transfers() -> None:
     free = contact(("Pin", "7"), ("Private", "yes"), ("Bogus", "kept, never shown"))
     assert texts(public_lines(free, CONTACT, AREA))[2:] == ["Pin=7", "Private=yes"]  # ruling a
-    assert transfer_lines(free, CONTACT) == ()  # ruling b
-    assert "Pin=7" not in texts(transfer_lines(GUARDED, CONTACT))
+    assert transfer_lines(free, CONTACT, AREA) == ()  # ruling b
+    assert "Pin=7" not in texts(transfer_lines(GUARDED, CONTACT, AREA))
 
 
 def test_hidden_objects_show_nothing() -> None:

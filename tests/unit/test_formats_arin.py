@@ -512,6 +512,14 @@ def test_an_audience_is_told_as_it_is_not_in_an_export(
     )
 
 
+def test_a_privacy_profile_is_told_as_it_is_not_in_an_export(
+    tmp_path: Path, read: Callable[[Changes], Installation]
+) -> None:
+    area = replace(read({}).areas[0].area, privacy="residential")
+    (finding,) = write_installation(tmp_path / "new", None, [(area, [])])
+    assert finding.message == "area a.com has a privacy profile; ARIN's server shows everything"
+
+
 # --- fingerprint ---
 
 

@@ -246,6 +246,23 @@ def test_an_audience_is_read_and_written_back(tmp_path: Path) -> None:
     assert read_zone(lay(tmp_path / "c")).area.audience == ()
 
 
+def test_privacy_profiles_are_read_and_written_back(tmp_path: Path) -> None:
+    said = 'privacy = "residential"\noperator = "Example ISP"\n[soa]'
+    own = '\n[class.room]\nprivacy = "public"\n[[class.room.attribute]]\nname = "Door"\n'
+    area = read_zone(lay(tmp_path / "a", ZONE.replace("[soa]", said) + own)).area
+    assert (area.privacy, area.operator) == ("residential", "Example ISP")
+    room = area.schema.class_def("room")
+    assert room is not None
+    assert room.privacy == "public"
+    assert read_zone(lay(tmp_path / "b", zone_toml(area))).area == area
+
+
+def test_a_privacy_profile_that_is_none_is_refused(tmp_path: Path) -> None:
+    for word in ("internal", "Residential"):
+        with pytest.raises(FormatError, match="'public' or 'residential'"):
+            read_zone(lay(tmp_path / word, ZONE.replace("[soa]", f'privacy = "{word}"\n[soa]')))
+
+
 def test_any_text_survives_toml(tmp_path: Path) -> None:
     area = read_zone(lay(tmp_path / "a")).area
     assert area.soa is not None
