@@ -1,5 +1,6 @@
 """Alembic, called as a library: the schema of the database and its version."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, update
 
@@ -111,11 +112,23 @@ def upgrade(connection: Connection, revision: str = HEAD) -> None:
 
 
 def downgrade(connection: Connection, revision: str) -> None:
-    """Take the schema back to ``revision``, or to nothing with ``base``. Raises: StoreError."""
+    """Take the schema back to ``revision``, or to nothing with ``base``. Raises: StoreError.
+
+    Every step is asked first whether it may be taken: MariaDB cannot undo those before it.
+    """
     try:
+        for script in _steps_down(connection, revision):
+            refusal = getattr(script.module, "refusal", None)
+            if refusal and (reason := refusal(connection)):
+                raise CommandError(reason)
         command.downgrade(config(connection), revision)
     except CommandError as error:
         raise StoreOutdatedError(f"no way back to schema {revision}: {error}") from error
+
+
+def _steps_down(connection: Connection, revision: str) -> Iterator[Script]:
+    scripts = ScriptDirectory.from_config(config())
+    return scripts.iterate_revisions(current(connection), revision)
 
 
 def differences(connection: Connection) -> list[object]:

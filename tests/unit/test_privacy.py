@@ -12,7 +12,7 @@ from rwhoisd.directory.dialect import DIALECTS, Compat
 from rwhoisd.directory.guardian import Credentials
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.objects import Object
-from rwhoisd.directory.privacy import profile_of, veiled
+from rwhoisd.directory.privacy import profile_of, veiled, with_profiles_of
 from rwhoisd.directory.schema import Schema
 from rwhoisd.formats.classes import shipped
 from rwhoisd.formats.export_geofeed import Geofeed
@@ -106,6 +106,13 @@ def test_a_contact_is_hidden_by_its_own_word_or_its_class_only() -> None:
     assert lines_of(by_class) == ["Name: Private Customer - Example ISP", "City: X"]
     own = obj("contact", "Name: Jane\nPrivacy: residential")
     assert veiled(own, contact, area()) is not None
+
+
+def test_a_definition_from_elsewhere_keeps_the_profiles_there_were() -> None:
+    first, *others = area().schema.classes
+    had = replace(HOME, schema=Schema((replace(first, privacy="public"), *others)))
+    assert with_profiles_of(area(), had) == had
+    assert with_profiles_of(had, area()) == area()
 
 
 # --- what it takes ---

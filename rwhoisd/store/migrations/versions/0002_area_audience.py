@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import op
-from alembic.util import CommandError
 
 revision = "0002"
 down_revision = "0001"
@@ -25,10 +24,13 @@ def upgrade() -> None:
     op.alter_column("authority_area", "audience", existing_type=sa.Text(), nullable=False)
 
 
-def downgrade() -> None:
-    """Remove the column, unless an area has an audience: an older release would open it."""
+def refusal(connection: sa.Connection) -> str | None:
+    """Why not to go back: an older release would open an area that has an audience."""
     closed = sa.select(_area.c.name).where(_area.c.audience != _NOBODY_NAMED)
-    name = op.get_bind().execute(closed).scalar()
-    if name is not None:
-        raise CommandError(f"area {name} is answered to named networks only; remove it first")
+    name = connection.execute(closed).scalar()
+    return name and f"area {name} is answered to named networks only; remove it first"
+
+
+def downgrade() -> None:
+    """Remove the column."""
     op.drop_column("authority_area", "audience")

@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import op
-from alembic.util import CommandError
 
 revision = "0003"
 down_revision = "0002"
@@ -30,13 +29,18 @@ def upgrade() -> None:
     op.alter_column("authority_area", "operator", existing_type=sa.Text(), nullable=False)
 
 
-def downgrade() -> None:
-    """Remove the columns, unless one hides something: an older release would show it."""
-    for table in (_area, _class):
+def refusal(connection: sa.Connection) -> str | None:
+    """Why not to go back: an older release would show what a profile hides."""
+    for what, table in (("area", _area), ("class", _class)):
         hiding = sa.select(table.c.name).where(table.c.privacy == "residential")
-        name = op.get_bind().execute(hiding).scalar()
+        name = connection.execute(hiding).scalar()
         if name is not None:
-            raise CommandError(f"{name} has a privacy profile that hides; remove it first")
+            return f"{what} {name} has a privacy profile that hides; remove it first"
+    return None
+
+
+def downgrade() -> None:
+    """Remove the columns."""
     op.drop_column("authority_area", "operator")
     op.drop_column("authority_area", "privacy")
     op.drop_column("object_class", "privacy")
