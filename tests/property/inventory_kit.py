@@ -90,3 +90,14 @@ def mangled(draw: st.DrawFn, text: str) -> str:
                 lines[at : at + 2] = [" ".join(lines[at : at + 2])]
     whole = "\n".join(lines)
     return whole[: draw(st.integers(0, len(whole)))] if draw(st.booleans()) else whole
+
+
+@st.composite
+def planted(draw: st.DrawFn, texts: Sequence[str], hidden: Sequence[str]) -> tuple[str, str]:
+    """A secret, and a broken file that holds it in lines such as ``password {}``."""
+    secret = draw(SECRETS)
+    lines = draw(st.sampled_from(texts).flatmap(mangled)).split("\n")
+    for _ in range(draw(st.integers(1, 3))):
+        line = draw(st.sampled_from(hidden)).format(secret)
+        lines.insert(draw(st.integers(0, len(lines))), line)
+    return secret, "\n".join(lines)
