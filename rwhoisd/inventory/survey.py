@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.visibility import public_lines
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.inventory.around import around
 from rwhoisd.inventory.facts import Address, Prefix
@@ -175,7 +177,7 @@ class Survey:
 
     async def _inherited(self, gathered: Gathered, owners: Owners) -> dict[Address | Prefix, Owner]:
         """Organization and contacts of the enclosing network object, where no rule tells them."""
-        public = {a.name.text for a in await self._store.areas() if not a.audience}
+        public = {a.name.text: a for a in await self._store.areas() if not a.audience}
         untold = [
             where
             for record in gathered.records.values()
@@ -189,17 +191,20 @@ class Survey:
                 if entry.area not in public or entry.class_name.lower() != "network":
                     continue
                 if entry.row not in lines:
-                    lines[entry.row] = await self._network_lines(entry.row)
+                    lines[entry.row] = await self._network_lines(entry.row, public[entry.area])
                 if lines[entry.row]:
                     found[where] = lines[entry.row]
                     break
         return found
 
-    async def _network_lines(self, row: int) -> Owner:
+    async def _network_lines(self, row: int, area: AuthorityArea) -> Owner:
+        """What everybody reads of the network: what is hidden there comes to light nowhere else."""
         for stored in await self._store.find_objects(row=row):
             obj = stored.object
-            if not obj.private and obj.source not in self._ours:
-                return tuple((n, v) for name in _INHERITED for n, v in obj.lines if n == name)
+            class_def = area.schema.class_def(obj.class_name)
+            if class_def is not None and not obj.private and obj.source not in self._ours:
+                shown = [(a.name, value) for a, value in public_lines(obj, class_def, area)]
+                return tuple(line for name in _INHERITED for line in shown if line[0] == name)
         return ()
 
     async def _unknown_contacts(self) -> list[Finding]:

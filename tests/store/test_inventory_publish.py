@@ -525,3 +525,38 @@ def test_text_of_a_source_is_one_line_whatever_it_holds(
             assert one.object.get("Organization") is None
 
     go(work)
+
+
+def test_what_a_network_hides_is_told_by_no_record_in_it(go: Callable[[Work], None]) -> None:
+    """Owner and contacts come from the network around, as everybody reads it."""
+    schema = shipped("network")
+    hidden = replace(
+        schema,
+        own_attributes=tuple(
+            replace(a, private=a.name == "Org-Name") for a in schema.own_attributes
+        ),
+    )
+    name = "192.0.2.0/24"
+    area = AuthorityArea(
+        AreaName.from_text(name), Soa(""), Schema((hidden,)), guardians=(f"G.{name}",)
+    )
+    lines = (
+        ("Network-Name", "N"),
+        ("IP-Network", "192.0.2.0/25"),
+        ("Org-Name", "Secret Customer"),
+        ("Abuse-Contact", "A-1.example.net"),
+    )
+
+    async def work(platform: Platform, store: Store) -> None:
+        await put(store, area)
+        async with store.change(name, author="a", source="zone") as change:
+            await change.add(Object(name, "network", lines))
+        platform.describe("edge")
+        platform.write("edge", ["192.0.2.1"])
+        await platform.apply(store)
+        async with store.snapshot() as source:
+            (vip,) = await everything(source, PUBLIC)
+        assert vip.object.values("Abuse-Contact") == ("A-1.example.net",)
+        assert vip.object.get("Org-Name") is None
+
+    go(work)
