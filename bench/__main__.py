@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import harness, record, report
+from bench import harness, plots, record, report
 from bench.errors import BenchError
 from bench.harness import Results, Settings
 
@@ -23,10 +23,11 @@ class Preset(NamedTuple):
     objects: str
     rounds: int
     seconds: float
+    connections: str
 
 
-QUICK = Preset("1000", 1, 0.3)
-FULL = Preset("1000,100000,1000000", 3, 1.0)
+QUICK = Preset("1000", 1, 0.3, "8")
+FULL = Preset("1000,100000,1000000", 3, 0.7, "8,1,64")
 
 
 def _numbers(text: str) -> list[int]:
@@ -53,7 +54,13 @@ def main(
         float | None,
         typer.Option(min=0.1, max=60, help="Length of a run.", show_default=str(FULL.seconds)),
     ] = None,
-    connections: Annotated[str, typer.Option(help="Clients at once, one or several.")] = "8",
+    connections: Annotated[
+        str | None,
+        typer.Option(
+            help="Clients at once; lines are drawn through further numbers.",
+            show_default=FULL.connections,
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of rwhoisd and of echo.")] = 1,
     arin_bin: Annotated[
         Path | None,
@@ -68,7 +75,8 @@ def main(
         Path | None, typer.Option("--json", help="Write everything that was measured.")
     ] = None,
     report_file: Annotated[
-        Path | None, typer.Option("--report", help="Write the page of ratios (Markdown).")
+        Path | None,
+        typer.Option("--report", help="Write the page of ratios (Markdown) and its pictures."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where data, programs and logs are kept.")] = OUT,
 ) -> None:
@@ -84,7 +92,7 @@ def main(
         objects=_numbers(objects or preset.objects),
         rounds=rounds or preset.rounds,
         seconds=seconds or preset.seconds,
-        connections=_numbers(connections),
+        connections=_numbers(connections or preset.connections),
         workers=workers,
         arin_bin=arin_bin,
         with_ours=not without_ours,
@@ -101,7 +109,8 @@ def main(
     if json_file:
         record.write(json_file, run)
     if report_file:
-        report_file.write_text(report.performance_page(run), encoding="utf-8")
+        drawn = plots.write(report_file.parent, results.samples)
+        report_file.write_text(report.performance_page(run, drawn), encoding="utf-8")
     raise typer.Exit(1 if record.faults(results.samples) else 0)
 
 

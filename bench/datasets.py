@@ -43,6 +43,19 @@ class Dataset:
         state.mkdir()
         return state
 
+    def copied_state(self, number: int) -> Path:
+        """A copy of the state of a server that is there already: two servers cannot share one."""
+        folder = self.folder / f"state-{number}"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.folder / "state", folder, ignore=_not_regular)
+        return folder
+
+
+def _not_regular(folder: str, names: list[str]) -> list[str]:
+    """Sockets and pipes among them, which cannot be copied."""
+    paths = [(name, Path(folder, name)) for name in names]
+    return [name for name, path in paths if not (path.is_dir() or path.is_file())]
+
 
 def prepare(out: Path, count: int) -> Dataset:
     """The data set of ``count`` networks, made anew when the generator changed since."""

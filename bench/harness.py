@@ -11,16 +11,24 @@ from typing import Final
 from bench import datasets, load, servers
 from bench.load import PATTERNS, Job
 from bench.servers import Server
-from bench.stats import ARIN, ECHO, OURS, Sample
+from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, TWO_WORKERS, Sample
 
 KINDS: Final = ("name", "addr", "wild")
 BUSY_SHARE: Final = 0.25  # load average per core above which a run is called disturbed
 HOT_PATTERN: Final = "held"  # where an answer cache shows: no connection is made
+SCALED_PATTERN: Final = "pipe"  # where a second process shows: the generator is not the limit
+# What is measured with the further numbers of clients: enough to draw a line by.
+LINE_PATTERNS: Final = ("conn", "held")
+LINE_KIND: Final = "name"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is measured."""
+    """What is measured.
+
+    ``connections`` are numbers of clients: everything is measured with the first, and lines are
+    drawn through the others, at the largest of ``objects``.
+    """
 
     out: Path
     objects: Sequence[int]
@@ -58,29 +66,42 @@ class Results:
     notes: list[str] = field(default_factory=list)
 
 
-def jobs_of_round(settings: Settings) -> Iterator[tuple[str, str, str, int]]:
+_Place = tuple[str, str, str, int]  # server, pattern, kind, connections
+
+
+def jobs_of_round(settings: Settings, *, largest: bool) -> Iterator[_Place]:
     """Server, pattern, kind and connections of each run of one round, in order.
 
     The servers take turns within a pattern, so that what else the machine does at that moment
-    meets all of them.
+    meets all of them. ``largest``: this is the largest number of objects.
     """
+    first, *further = settings.connections
     others = [name for name in settings.measured_servers if name != ECHO]
-    for connections in settings.connections:
-        for pattern in PATTERNS:
-            yield ECHO, pattern, "name", connections
-            for kind in (*KINDS, "hot") if pattern == HOT_PATTERN else KINDS:
-                for server in others:
-                    yield server, pattern, kind, connections
+    for pattern in PATTERNS:
+        yield ECHO, pattern, "name", first
+        for kind in (*KINDS, "hot") if pattern == HOT_PATTERN else KINDS:
+            for server in others:
+                yield server, pattern, kind, first
+            if largest and pattern == SCALED_PATTERN and OURS in others:
+                for server in (ONE_WORKER, TWO_WORKERS):
+                    yield server, pattern, kind, first
+    for connections in further if largest else ():
+        for pattern in LINE_PATTERNS:
+            for server in (ECHO, *others):
+                yield server, pattern, LINE_KIND, connections
 
 
 def job_count(settings: Settings) -> int:
     """Runs of the load generator in all."""
-    return len(list(jobs_of_round(settings))) * settings.rounds * len(settings.objects)
+    return settings.rounds * sum(
+        len(list(jobs_of_round(settings, largest=objects == max(settings.objects))))
+        for objects in settings.objects
+    )
 
 
 def setup_steps(settings: Settings) -> int:
     """Steps besides the runs: data for each number of objects, and loading it."""
-    return len(settings.objects) * len(settings.measured_servers)
+    return len(settings.objects) * len(settings.measured_servers) + settings.with_ours
 
 
 def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
@@ -110,11 +131,14 @@ def _measure_size(
         if settings.with_ours:
             advance(f"{dataset.count} objects: {OURS} loads")
             load_seconds[OURS] = _start_ours(settings, dataset, stack, started)
+            if dataset.count == max(settings.objects):
+                advance(f"{dataset.count} objects: {TWO_WORKERS} starts")
+                _start_scaled(settings, dataset, stack, started)
         if settings.arin_bin:
             advance(f"{dataset.count} objects: {ARIN} indexes")
             load_seconds[ARIN] = _start_arin(settings.arin_bin, settings, dataset, stack, started)
         for name, server in started.items():
-            if name != ECHO:
+            if name not in (ECHO, ONE_WORKER):  # one worker may be the server above, again
                 datasets.check_answers(dataset, name, server.port, [*KINDS, "hot"])
         datasets.warm(dataset.folder)
         _run_rounds(settings, dataset, started, program, results, advance)
@@ -144,6 +168,19 @@ def _start_ours(
     return load_seconds, started[OURS].first_answer_seconds
 
 
+def _start_scaled(
+    settings: Settings, dataset: datasets.Dataset, stack: ExitStack, started: dict[str, Server]
+) -> None:
+    """One worker and two, each on its own copy of what the first server built."""
+    for name, workers in ((ONE_WORKER, 1), (TWO_WORKERS, 2)):
+        if workers == settings.workers:
+            started[name] = started[OURS]
+            continue
+        state = dataset.copied_state(workers)
+        start = servers.ours(settings.out, dataset.root, state, workers, 60)
+        started[name] = stack.enter_context(servers.running(start))
+
+
 def _start_arin(
     binaries: Path,
     settings: Settings,
@@ -167,7 +204,8 @@ def _run_rounds(
     advance: Callable[[str], None],
 ) -> None:
     for number in range(settings.rounds):
-        for name, pattern, kind, connections in jobs_of_round(settings):
+        largest = dataset.count == max(settings.objects)
+        for name, pattern, kind, connections in jobs_of_round(settings, largest=largest):
             advance(f"{dataset.count} objects, round {number + 1}: {name} {pattern} {kind}")
             job = Job(
                 objects=dataset.count,

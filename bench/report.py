@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import record
+from bench import plots, record
 from bench.harness import Startup
 from bench.load import PATTERNS
-from bench.stats import ARIN, ECHO, OURS, RatioKey, Ratios, Sample, growth
+from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, RatioKey, Ratios, Sample, growth
 
 _NONE = "–"
 _TEXT_HEADS = frozenset({"pattern", "query", "server"})
@@ -29,7 +29,11 @@ _Group = tuple[int, str, int, str]
 
 def _groups(values: Ratios) -> list[_Group]:
     order = list(PATTERNS)
-    found = {(key.objects, key.pattern, key.connections, key.kind) for key in values}
+    found = {
+        (key.objects, key.pattern, key.connections, key.kind)
+        for key in values
+        if key.against != ONE_WORKER
+    }
     return sorted(found, key=lambda group: (group[0], group[2], order.index(group[1]), group[3]))
 
 
@@ -137,8 +141,14 @@ def _growth_rows(values: Ratios) -> Iterable[list[str]]:
     return ([key.pattern, key.kind, _figure(value)] for key, value in growth(values).items())
 
 
-def performance_page(run: dict[str, Any]) -> str:
-    """docs/performance.md for one run."""
+def _scaled_rows(values: Ratios) -> Iterable[list[str]]:
+    for key, value in values.items():
+        if (key.against, key.metric) == (ONE_WORKER, "rate"):
+            yield [str(key.objects), key.pattern, key.kind, _figure(value)]
+
+
+def performance_page(run: dict[str, Any], pictures: Sequence[str] = ()) -> str:
+    """docs/performance.md for one run; ``pictures`` are the files of bench.plots beside it."""
     values, startups = record.ratios_of(run), record.startups_of(run)
     machine, versions, settings = run["machine"], run["versions"], run["settings"]
     sizes = settings["objects"]
@@ -157,6 +167,9 @@ def performance_page(run: dict[str, Any]) -> str:
         ),
         _markdown(_RATIO_HEADS, ratio_rows(values)),
     ]
+    parts += [f"\n![{_PICTURES[name]}]({name})\n" for name in pictures]
+    if rows := list(_scaled_rows(values)):
+        parts += [_SCALED, _markdown(("objects", "pattern", "query", "two ÷ one"), rows)]
     if rows := list(_growth_rows(values)):
         parts.append(_GROWTH.format(least=min(sizes), most=max(sizes)))
         parts.append(_markdown(("pattern", "query", "CPU/answer, most ÷ fewest"), rows))
@@ -201,6 +214,18 @@ Run of {when}, commit `{commit}`, on {machine}; {versions}.
 ## Ratios
 
 Below 1 is better for CPU, p50 and p99; above 1 is better for answers per second.
+"""
+
+_PICTURES = {
+    plots.CLIENTS: "Answers per second and latency against clients, in this run",
+    plots.OBJECTS: "CPU of an answer against objects, in this run",
+}
+
+_SCALED = """
+## Two workers
+
+Answers per second of two worker processes, divided by those of one. The load generator takes
+its share of the same cores.
 """
 
 _GROWTH = """

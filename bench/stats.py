@@ -8,6 +8,10 @@ from typing import Final, Literal
 OURS: Final = "rwhoisd"
 ECHO: Final = "echo"
 ARIN: Final = "ARIN"
+ONE_WORKER: Final = "one worker"  # ours again, with that many processes
+TWO_WORKERS: Final = "two workers"
+# Whose figures are divided by whose; echo answers every kind alike.
+_PAIRS: Final = ((OURS, ECHO), (OURS, ARIN), (TWO_WORKERS, ONE_WORKER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,8 @@ def ratios(samples: Iterable[Sample]) -> Ratios:
     table = {_place(sample): sample for sample in samples}
     found: dict[RatioKey, list[float]] = {}
     for sample in table.values():
-        if sample.server == OURS:
-            for key, value in _round_ratios(sample, table):
-                found.setdefault(key, []).append(value)
+        for key, value in _round_ratios(sample, table):
+            found.setdefault(key, []).append(value)
     return {key: median(values) for key, values in sorted(found.items())}
 
 
@@ -93,7 +96,7 @@ def _place(sample: Sample) -> _Place:
 
 
 def _round_ratios(ours: Sample, table: Mapping[_Place, Sample]) -> Iterator[tuple[RatioKey, float]]:
-    for against in (ECHO, ARIN):
+    for against in [peer for server, peer in _PAIRS if server == ours.server]:
         kind = "" if against == ECHO else ours.kind
         place = (ours.objects, against, ours.pattern, ours.connections, ours.round, kind)
         if not (peer := table.get(place)):

@@ -9,10 +9,22 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from bench import compare, harness, load, record, report
+from bench import compare, harness, load, plots, record, report
 from bench.errors import BenchError
 from bench.harness import Results, Settings, Startup
-from bench.stats import ARIN, ECHO, OURS, Change, RatioKey, Sample, changes, growth, ratios
+from bench.stats import (
+    ARIN,
+    ECHO,
+    ONE_WORKER,
+    OURS,
+    TWO_WORKERS,
+    Change,
+    RatioKey,
+    Sample,
+    changes,
+    growth,
+    ratios,
+)
 
 BASE = Sample(
     objects=1000,
@@ -222,13 +234,51 @@ def test_faults_are_named() -> None:
 
 @pytest.mark.parametrize("with_ours", [True, False], ids=["all", "without-ours"])
 def test_servers_take_turns_within_a_pattern(with_ours: bool) -> None:
-    jobs = list(harness.jobs_of_round(replace(SETTINGS, with_ours=with_ours)))
-    assert len(jobs) == len(set(jobs)) == harness.job_count(SETTINGS) - (0 if with_ours else 13)
+    jobs = list(harness.jobs_of_round(replace(SETTINGS, with_ours=with_ours), largest=False))
+    assert len(jobs) == len(set(jobs)) == (30 if with_ours else 17)
     for pattern in load.PATTERNS:
         first = next(job for job in jobs if job[1] == pattern)
         assert first[0] == ECHO
     names = [job[0] for job in jobs if job[1] == "conn"]
     assert names == [ECHO, *([OURS, ARIN] if with_ours else [ARIN]) * 3]
+
+
+def test_further_clients_and_workers_are_measured_at_the_largest_size() -> None:
+    settings = replace(SETTINGS, objects=[10, 1000], connections=[8, 64], arin_bin=None)
+    small, large = (list(harness.jobs_of_round(settings, largest=n)) for n in (False, True))
+    assert len(small) + len(large) == harness.job_count(settings)
+    added = [job for job in large if job not in small]
+    assert {job[0] for job in added if job[3] == 8} == {ONE_WORKER, TWO_WORKERS}
+    assert [job for job in added if job[3] == 64] == [
+        (server, pattern, "name", 64) for pattern in ("conn", "held") for server in (ECHO, OURS)
+    ]
+
+
+def test_two_workers_are_compared_with_one() -> None:
+    one, two = (replace(BASE, server=name, pattern="pipe") for name in (ONE_WORKER, TWO_WORKERS))
+    found = ratios([BASE, one, replace(two, answers_per_s=150_000.0)])
+    assert found[replace(KEY, pattern="pipe", against=ONE_WORKER, metric="rate")] == 1.5
+    assert {key.against for key in found} == {ONE_WORKER}
+
+
+def test_pictures_have_a_line_for_each_server(tmp_path: Path) -> None:
+    places = [(server, n, c) for server in (OURS, ECHO) for n in (1000, 9000) for c in (8, 64)]
+    samples = [replace(BASE, server=s, objects=n, connections=c) for s, n, c in places]
+    names = plots.write(tmp_path, samples)
+    assert names == [plots.CLIENTS, plots.OBJECTS]
+    first = {name: (tmp_path / name).read_bytes() for name in names}
+    assert all(b"<svg" in text for text in first.values())
+    assert all(name.encode() in first[plots.CLIENTS] for name in (OURS, ECHO))
+    assert ARIN.encode() not in first[plots.CLIENTS]
+    plots.write(tmp_path, samples)
+    assert {name: (tmp_path / name).read_bytes() for name in names} == first
+
+
+def test_nothing_is_drawn_of_a_single_point(tmp_path: Path) -> None:
+    assert plots.write(tmp_path, [BASE]) == []
+    assert plots.line([BASE, replace(BASE, round=1, p50_us=80)], "objects", lambda s: s.p50_us) == [
+        (1000, 70)
+    ]
 
 
 @pytest.mark.parametrize(
