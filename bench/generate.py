@@ -1,8 +1,9 @@
 """Networks in the layout of an ARIN installation, and the queries that ask for them.
 
 The networks nest as an operator's do: 10.0.0.0/8, its /16s, their /24s, fifteen /29s in each
-/24, numbered in address order. Twenty networks share a contact and the first part of their
-name. Nothing is random but the order of the queries, so a number of networks names a data set.
+/24, numbered in address order; where more are asked for than these, single addresses instead of
+/29s. Twenty networks share a contact and the first part of their name. Nothing is random but the
+order of the queries, so a number of networks names a data set.
 """
 
 import random
@@ -14,8 +15,6 @@ from typing import Final, NamedTuple
 
 AREA: Final = "10.0.0.0/8"
 PER_CONTACT: Final = 20  # networks with one contact and one name prefix
-SMALL_PER_24: Final = 15
-MOST_NETWORKS: Final = 1 + 256 * (1 + 256 * (1 + SMALL_PER_24))
 QUERY_SEED: Final = 4321
 _BATCH: Final = 20_000  # records in one write
 
@@ -25,6 +24,22 @@ _CITIES: Final = (
 _STATES: Final = ("VA", "CA", "TX", "NY", "WA", "CO", "IL", "FL")
 _FIRST: Final = ("Jane", "John", "Maria", "Wei", "Amit", "Olga", "Luis", "Aisha")
 _LAST: Final = ("Doe", "Public", "Garcia", "Chen", "Singh", "Ivanova", "Lopez", "Khan")
+
+
+class Smallest(NamedTuple):
+    """The networks that no other lies in: so many in each /24, of that length."""
+
+    per_24: int
+    length: int
+
+    @property
+    def most(self) -> int:
+        """Networks of all lengths that fit into 10.0.0.0/8."""
+        return 1 + 256 * (1 + 256 * (1 + self.per_24))
+
+
+SMALLEST: Final = (Smallest(15, 29), Smallest(160, 32))
+MOST_NETWORKS: Final = max(smallest.most for smallest in SMALLEST)
 
 
 class Block(NamedTuple):
@@ -99,17 +114,18 @@ def blocks(count: int) -> Iterator[Block]:
     """
     if not 1 <= count <= MOST_NETWORKS:
         raise ValueError(f"{count} networks: one to {MOST_NETWORKS} fit into {AREA}")
-    return (Block(i, *place) for i, place in enumerate(islice(_places(), count)))
+    smallest = next(s for s in SMALLEST if count <= s.most)
+    return (Block(i, *place) for i, place in enumerate(islice(_places(smallest), count)))
 
 
-def _places() -> Iterator[tuple[int, int, int, int]]:
+def _places(smallest: Smallest) -> Iterator[tuple[int, int, int, int]]:
     yield 0, 0, 0, 8
     for b in range(256):
         yield b, 0, 0, 16
         for c in range(256):
             yield b, c, 0, 24
-            for slot in range(SMALL_PER_24):
-                yield b, c, slot * 8, 29
+            for slot in range(smallest.per_24):
+                yield b, c, slot << 32 - smallest.length, smallest.length
 
 
 def network_name(number: int) -> str:
@@ -227,9 +243,12 @@ def _name_queries(count: int) -> list[str]:
 
 
 def _address_queries(count: int) -> list[str]:
-    """One address inside each /29; a count too small to hold any asks for the /8's own."""
-    small = (block for block in blocks(count) if block.length == 29)
-    queries = [f"network 10.{n.b}.{n.c}.{n.d + 1 + i % 6}" for i, n in enumerate(small)]
+    """One address inside each smallest network; the /8's own when there are none."""
+    small = (block for block in blocks(count) if block.length > 24)
+    queries = [
+        f"network 10.{n.b}.{n.c}.{n.d + (1 + i % 6 if n.length == 29 else 0)}"
+        for i, n in enumerate(small)
+    ]
     return queries or ["network 10.0.0.1"]
 
 

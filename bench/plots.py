@@ -8,6 +8,7 @@ from typing import Final
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from bench.stats import ARIN, ECHO, OURS, Sample
 
@@ -82,6 +83,8 @@ def _objects(samples: Sequence[Sample]) -> Figure | None:
             points = line(mine, "objects", lambda s: s.server_us_per_answer)
             _draw(place, points, _COLOURS[OURS], style, kind)
         _label(place, pattern, "objects", "server CPU per answer, µs")
+        place.set_yscale("linear")
+        place.set_ylim(bottom=0)
     return figure
 
 
@@ -93,5 +96,8 @@ def _draw(axes: Axes, points: Line, colour: str, style: str, label: str) -> None
 
 def _label(axes: Axes, title: str, across: str, up: str) -> None:
     axes.set(title=title, xlabel=across, ylabel=up, xscale="log", yscale="log")
+    places = sorted({x for drawn in axes.get_lines() for x in drawn.get_xdata()})
+    axes.set_xticks(places, [f"{x:g}" if x < 10_000 else f"{x:.0e}" for x in places])
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.legend(fontsize="small")

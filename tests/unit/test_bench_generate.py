@@ -1,6 +1,7 @@
 """The data generator of bench/: the same bytes each time, and as many objects as asked for."""
 
 import random
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,19 @@ def test_same_count_gives_same_bytes(tmp_path: Path) -> None:
 
 
 def test_most_networks_is_what_fits() -> None:
-    with pytest.raises(ValueError, match="1048833"):
+    with pytest.raises(ValueError, match=str(generate.MOST_NETWORKS)):
         generate.blocks(generate.MOST_NETWORKS + 1)
     with pytest.raises(ValueError, match="fit into"):
         generate.blocks(0)
+
+
+def test_ten_million_fit_with_single_addresses() -> None:
+    count = 10_000_000
+    assert generate.MOST_NETWORKS > count
+    first = list(islice(generate.blocks(count), 165))
+    assert [n.length for n in first[:4]] == [8, 16, 24, 32]
+    assert [(n.c, n.d, n.length) for n in first[-3:]] == [(0, 159, 32), (1, 0, 24), (1, 0, 32)]
+    assert len({(n.b, n.c, n.d, n.length) for n in first}) == len(first)
 
 
 def test_networks_nest_and_come_in_address_order() -> None:
