@@ -1,16 +1,24 @@
 """Engines: one code path for SQLite, PostgreSQL and MariaDB; what differs stands here."""
 
 import asyncio
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from rwhoisd.store.errors import StoreError, place_of, translated, unreachable
+from rwhoisd.store.errors import (
+    StoreError,
+    StoreLockedError,
+    place_of,
+    translated,
+    unreachable,
+)
 
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
@@ -20,6 +28,20 @@ DRIVERS: Final = {
 }
 CHANNEL: Final = "rwhoisd_change"  # of PostgreSQL: who listens hears of each commit
 BUSY_SECONDS: Final = 30.0  # how long a change waits for another one before it is "locked"
+ANSWER_SECONDS: Final = 60.0  # of silence, before a database counts as lost
+_CONNECT_SECONDS: Final = 10
+# A peer that is gone without a word is noticed after 10 s of silence and 3 probes, or when what
+# was sent is not acknowledged; the system's own limits are two hours, and 15 minutes.
+_KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 25_000),  # milliseconds
+)
+_SCHEMA_LOCK: Final = "rwhoisd schema"
+_SCHEMA_SECONDS: Final = 120  # for another node to make the tables
+_T = TypeVar("_T")
 _SQLITE_HEADER: Final = b"SQLite format 3\0"
 # Cache of pages in KiB, by whether it is a change: a bulk load touches indexes at random, and a
 # million objects take a tenth more CPU when those do not fit. Only what is used is allocated.
@@ -91,14 +113,32 @@ def make_engine(url: URL, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
 
 
 def _server_engine(url: URL) -> AsyncEngine:
+    name = "timeout" if url.get_backend_name() == "postgresql" else "connect_timeout"
     try:
-        return create_async_engine(url, pool_pre_ping=True, pool_recycle=1800)
+        engine = create_async_engine(
+            url,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            connect_args={} if name in url.query else {name: _CONNECT_SECONDS},
+        )
     except ModuleNotFoundError as error:
         extra = "postgresql" if url.get_backend_name() == "postgresql" else "mysql"
         raise StoreError(
             f"{place_of(url)} needs the Python package {error.name}:"
             f" install it with pip install 'rwhoisd[{extra}]'"
         ) from error
+    event.listen(engine.sync_engine, "connect", _server_connected)
+    return engine
+
+
+def _server_connected(connection: Any, _record: object) -> None:
+    """Notice in time when the server is gone without a word."""
+    # Neither driver gives its socket away otherwise (asyncmy, asyncpg).
+    transport: Any = connection.driver_connection._transport  # noqa: SLF001
+    sock = transport.get_extra_info("socket")
+    if sock.family != socket.AF_UNIX:
+        for level, option, value in _KEEPALIVE:
+            sock.setsockopt(level, option, value)
 
 
 def _sqlite_connected(busy_seconds: float) -> Any:
@@ -138,6 +178,34 @@ async def transaction(engine: AsyncEngine, *, change: bool) -> AsyncIterator[Asy
                 yield connection
 
 
+@asynccontextmanager
+async def answering(url: URL, seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
+    """What is done within is given up when it takes longer: a server that hangs keeps nobody.
+
+    Raises: StoreLostError.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise unreachable(url, TimeoutError(f"no answer in {seconds:g} seconds")) from error
+
+
+@asynccontextmanager
+async def in_time(url: URL, manager: AbstractAsyncContextManager[_T]) -> AsyncIterator[_T]:
+    """``manager``, whose beginning and end may each take ``ANSWER_SECONDS``."""
+    async with answering(url):
+        value = await manager.__aenter__()
+    try:
+        yield value
+    except BaseException:
+        async with answering(url):
+            await manager.__aexit__(*sys.exc_info())
+        raise
+    async with answering(url):
+        await manager.__aexit__(None, None, None)
+
+
 async def _connect(engine: AsyncEngine, stack: AsyncExitStack) -> AsyncConnection:
     """A connection for as long as ``stack`` lasts. An OSError here, and only here, is about the
     database: later ones are the caller's own."""
@@ -145,6 +213,29 @@ async def _connect(engine: AsyncEngine, stack: AsyncExitStack) -> AsyncConnectio
         return await stack.enter_async_context(engine.connect())
     except OSError as error:
         raise unreachable(engine.url, error) from error
+
+
+@asynccontextmanager
+async def schema_locked(connection: AsyncConnection) -> AsyncIterator[None]:
+    """The right to make tables, within a change; others wait for it.
+
+    Raises: StoreLockedError, when they wait in vain. SQLite's changes come one by one anyway.
+    """
+    name = connection.dialect.name
+    if name == "postgresql":  # let go with the transaction
+        key = func.hashtextextended(_SCHEMA_LOCK, 0)
+        await connection.execute(select(func.pg_advisory_xact_lock(key)))
+    elif name != "sqlite":  # of the whole server: each database has its own
+        key = func.concat(func.database(), "/", _SCHEMA_LOCK)
+        if not await connection.scalar(select(func.get_lock(func.sha1(key), _SCHEMA_SECONDS))):
+            place = place_of(connection.engine.url)
+            raise StoreLockedError(f"another node makes tables at {place}: try again")
+        try:
+            yield
+        finally:
+            await connection.execute(select(func.release_lock(func.sha1(key))))
+        return
+    yield
 
 
 async def announce(connection: AsyncConnection, area: str) -> None:
@@ -180,10 +271,13 @@ async def listen(engine: AsyncEngine, heard: Callable[[], None]) -> None:
 __all__ = [
     "BUSY_SECONDS",
     "announce",
+    "answering",
     "check_file",
+    "in_time",
     "listen",
     "make_engine",
     "parse_url",
     "place_of",
+    "schema_locked",
     "transaction",
 ]

@@ -1,7 +1,7 @@
 """What the image is built from: the whole directory as it was at one moment."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,8 +12,10 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.store import definitions, journal
 from rwhoisd.store.codec import decode_lines
+from rwhoisd.store.engines import answering
 from rwhoisd.store.tables import authority_area, stored_object
 
+_T = TypeVar("_T")
 BATCH: Final = 5_000  # objects per query
 _o = stored_object.c
 OBJECT_COLUMNS: Final = (
@@ -99,13 +101,18 @@ class Snapshot:
     async def objects(self, area: str) -> AsyncIterator[Sequence[StoredObject]]:
         """All objects of an area in batches, by class (schema order) and position."""
         area_id, definition = self._areas[area.lower()]
-        async for batch in object_batches(self._connection, area_id, definition):
+        batches = object_batches(self._connection, area_id, definition)
+        while (batch := await self._answered(anext(batches, None))) is not None:
             yield batch
+
+    async def _answered(self, read: Awaitable[_T]) -> _T:
+        async with answering(self._connection.engine.url):
+            return await read
 
     async def changes(self, area: str, after: TimeStamp) -> AsyncIterator[Change]:
         """Journal entries with a serial greater than ``after``, by serial and ordinal."""
         query = journal.entries(area, after=after, limit=BATCH)
-        while batch := await journal.read_entries(self._connection, query):
+        while batch := await self._answered(journal.read_entries(self._connection, query)):
             for change in batch:
                 yield change
             if len(batch) < BATCH:

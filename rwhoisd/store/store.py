@@ -33,10 +33,13 @@ from rwhoisd.store.codec import id_key, shown
 from rwhoisd.store.engines import (
     BUSY_SECONDS,
     announce,
+    answering,
     check_file,
+    in_time,
     listen,
     make_engine,
     parse_url,
+    schema_locked,
     transaction,
 )
 from rwhoisd.store.errors import StoreLockedError, place_of
@@ -145,7 +148,9 @@ class Store:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        async with transaction(self._engine, change=False) as connection:
+        """For one question."""
+        url = self._engine.url
+        async with answering(url), transaction(self._engine, change=False) as connection:
             yield connection
 
     @asynccontextmanager
@@ -162,7 +167,7 @@ class Store:
 
     async def upgrade(self) -> None:
         """Bring the schema to this release's version; idempotent, all or nothing on SQLite."""
-        async with self._writing() as connection:
+        async with self._writing() as connection, schema_locked(connection):
             await connection.run_sync(schema.check_free, self.place)
             await connection.run_sync(schema.upgrade)
 
@@ -235,9 +240,15 @@ class Store:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """A ``Source``: everything read from it belongs to one moment."""
-        async with self._reading() as connection:
-            yield await Snapshot(connection).start()
+        """A ``Source``: everything read from it belongs to one moment.
+
+        Each read raises StoreLostError when the database is silent too long.
+        """
+        url = self._engine.url
+        async with in_time(url, transaction(self._engine, change=False)) as connection:
+            async with answering(url):
+                snapshot = await Snapshot(connection).start()
+            yield snapshot
 
     # -- the directory ---------------------------------------------------------------------
 

@@ -20,6 +20,22 @@ def test_the_migrated_tables_are_those_of_the_code(url: str) -> None:
     asyncio.run(run())
 
 
+def test_nodes_that_start_at_once_make_the_tables_once(url: str) -> None:
+    """Two that find an empty database and make tables side by side disturb each other."""
+
+    async def node() -> None:
+        async with await Store.open(url, create=True, check=False) as store:
+            await store.upgrade()
+            assert await store.revision() == schema.head()
+
+    async def run() -> None:
+        await asyncio.gather(*(node() for _ in range(3)))
+        async with await Store.open(url) as store:
+            assert await store.schema_differences() == []
+
+    asyncio.run(run())
+
+
 def test_migrations_go_down_and_up_again(url: str) -> None:
     async def run() -> None:
         async with await Store.open(url, create=True) as store:
