@@ -20,6 +20,7 @@ class Dialect:
     eol: bytes  # A1, N15
     title_case_errors: bool  # A2: wording of %error
     line_octets: int | None  # ARIN cuts a line after 511 octets; None: the configured limit holds
+    searches_private: bool  # R2.3.1-18: ARIN's finds by private lines what it does not show
     nul_ends_line: bool  # R3.1.9-2: what follows a NUL is dropped; in rfc mode 350 or 338
     dash_digit_is_query: bool  # N12: "-5" searches in arin mode, is 400 in rfc mode
     x_capability_bit: bool  # A4, N43
@@ -57,6 +58,7 @@ ARIN: Final = Dialect(
     eol=b"\n",
     title_case_errors=True,
     line_octets=511,
+    searches_private=True,
     nul_ends_line=True,
     dash_digit_is_query=True,
     x_capability_bit=False,
@@ -90,6 +92,7 @@ RFC: Final = Dialect(
     eol=b"\r\n",
     title_case_errors=False,
     line_octets=None,
+    searches_private=False,
     nul_ends_line=False,
     dash_digit_is_query=False,
     x_capability_bit=True,
@@ -119,3 +122,8 @@ RFC: Final = Dialect(
 )
 
 DIALECTS: Final[dict[str, Dialect]] = {"arin": ARIN, "rfc": RFC}
+
+
+def dialect_of(eol: bytes) -> Dialect:
+    """The mode whose lines end so; an image is built for one mode, and keeps its line end."""
+    return next(d for d in DIALECTS.values() if d.eol == eol)

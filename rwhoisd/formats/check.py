@@ -23,7 +23,7 @@ from rwhoisd.directory.names import (
 )
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.referral import Referral
-from rwhoisd.directory.schema import AttributeType, ClassDef, IndexType
+from rwhoisd.directory.schema import AttributeDef, AttributeType, ClassDef, IndexType
 from rwhoisd.directory.validate import (
     ObjectRules,
     Violation,
@@ -216,8 +216,19 @@ class Checker:
             if guardian.lower() not in self._ids:
                 yield f"guardian {guardian} is no object; nobody can be asked", "error"
         for class_def in area.schema.classes:
+            for attribute in class_def.attributes:
+                if attribute.private and attribute.indexed:
+                    yield _searchable(class_def, attribute), "warning"
             for fault in pattern_faults(class_def, self._flavour):
                 yield f"class {class_def.name}: {fault.message}", "error"
+
+
+def _searchable(class_def: ClassDef, attribute: AttributeDef) -> str:
+    return (
+        f"class {class_def.name}: {attribute.name} is private and indexed: with compat = 'arin'"
+        " everybody can guess its values letter by letter; set its index to NONE, or serve with"
+        " compat = 'rfc'"
+    )
 
 
 def _finding(

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from rwhoisd.image.errors import ImageError
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 MAGIC: Final = "rwhoisd image"
 
 RECORDS: Final = "records.dat"

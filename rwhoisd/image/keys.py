@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from rwhoisd.directory.names import ADDRESS_BITS, DomainName, HierarchicalName, Network
 
-# Kinds of keys. E: text, N: network, P: phonetic code.
+# Kinds of keys. E: text, N: network, P: phonetic code. In lower case they are concealed: those of
+# private attributes of guarded objects, which nobody comes across who does not ask for them.
 EXACT: Final = b"E"
 NETWORK: Final = b"N"
 PHONETIC: Final = b"P"
@@ -93,6 +94,11 @@ def network_key(network: Network) -> bytes:
 def network_of(key: bytes) -> Network:
     """The network that :func:`network_key` made ``key`` of."""
     return Network(key[1], int.from_bytes(key[2:-1]), key[-1])
+
+
+def concealed(key: bytes) -> bytes:
+    """The key, or bound of a range of keys, among those that are concealed."""
+    return key[:1].lower() + key[1:]
 
 
 def below_range(network: Network) -> tuple[bytes, bytes]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import lmdb
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.dialect import dialect_of
 from rwhoisd.directory.names import HierarchicalName, Network
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.referral import link_text
@@ -152,6 +153,7 @@ class Image:
         self._views: dict[frozenset[int], Image] = {}
         self.version = (generation.number, head.counter)
         self.eol = head.eol.encode("ascii")
+        self.conceals = not dialect_of(self.eol).searches_private
         self.object_count = head.objects  # all that are stored
         self._findable = head.objects - head.refused
         self.created = head.created

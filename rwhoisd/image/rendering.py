@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from rwhoisd.directory.dialect import dialect_of
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.names import AreaName, HierarchicalName, Network
@@ -54,6 +55,7 @@ class _Slot(NamedTuple):
     exact: bool
     cidr: bool
     sound: bool
+    private: bool
 
 
 class _Shape:
@@ -87,7 +89,7 @@ class _Shape:
             and area == renderer.pair.area.name.text
         )
         self.slots = [
-            _Slot(i, renderer.pair.scope_of[a.name.lower()], *_kinds(a))
+            _Slot(i, renderer.pair.scope_of[a.name.lower()], *_kinds(a), a.private)
             for i, a in known
             if a.indexed
         ]
@@ -122,6 +124,7 @@ class ClassRenderer:
         )
         self.profiled = default_profile(pair.class_def, pair.area) != "public"
         self._eol = eol
+        self._conceals = not dialect_of(eol).searches_private
         self._charset = pair.area.charset
         self._class = pair.class_def.name
         self._shapes: dict[tuple[str, ...], _Shape] = {}
@@ -220,6 +223,7 @@ class ClassRenderer:
         """Key and scope under which an object is found, each once; none when it is not indexed.
 
         What a privacy profile hides is no key for anybody: what is not there cannot be guessed.
+        Nor are private values of guarded objects, in rfc mode, but among the concealed keys.
         """
         if not obj.indexed:
             return []
@@ -227,14 +231,19 @@ class ClassRenderer:
         shape, values = self._shape(obj)
         if shape.profiled:
             shape, values = self._shape(self._shown(obj))
-        for line, scope, exact, cidr, sound in shape.slots:
+        conceals = self._conceals and shape.guarded
+        secret: list[tuple[bytes, int]] = []
+        for line, scope, exact, cidr, sound, private in shape.slots:
             value = values[line]
+            into = secret if private and conceals else found
             if exact and (key := keys.text_key(value.encode(self._charset))):
-                found.append((key, scope))
+                into.append((key, scope))
             if cidr and (network := Network.from_text(value.strip())):
-                found.append((keys.network_key(network), scope))
+                into.append((keys.network_key(network), scope))
             if sound and (key := keys.phonetic_key(phonetic_key(value))):
-                found.append((key, scope))
+                into.append((key, scope))
+        if secret:
+            found += [(keys.concealed(key), scope) for key, scope in secret]
         return list(dict.fromkeys(found))
 
     def links(self, obj: Object) -> list[HierarchicalName]:

@@ -117,7 +117,7 @@ class Scopes:
         for number, area in enumerate(areas):
             self._add_area(number, area)
         self._firsts = [pair.first for pair in self.pairs]
-        self._plans: dict[tuple[str | None, str | None], Plan] = {}
+        self._plans: dict[tuple[str | None, str | None, bool], Plan] = {}
         self.whole = self
         self.hidden = frozenset[int]()  # numbers of areas
         self._audiences = [
@@ -212,21 +212,26 @@ class Scopes:
         words = frozenset[str]().union(*(s.attribute_names for s in schemas))
         return Names(class_names(schemas), words)
 
-    def plan(self, class_name: str | None, attribute: str | None) -> Plan:
+    def plan(
+        self, class_name: str | None, attribute: str | None, *, concealed: bool = False
+    ) -> Plan:
         """Where a term looks that asks ``attribute`` (None: any) in ``class_name`` (None: all).
 
         A bare value never finds an attribute of type ID (N2); one that names an attribute finds
-        it where class and area have it, and elsewhere nothing (B9, B10).
+        it where class and area have it, and elsewhere nothing (B9, B10). ``concealed``: where it
+        looks among the concealed keys, which are of private attributes only.
         """
-        plan = self._plans.get((class_name, attribute))
+        plan = self._plans.get((class_name, attribute, concealed))
         if plan is None:
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
-            plan = Plan(tuple(self._looks(class_name, attribute)))
-            self._plans[class_name, attribute] = plan
+            plan = Plan(tuple(self._looks(class_name, attribute, concealed=concealed)))
+            self._plans[class_name, attribute, concealed] = plan
         return plan
 
-    def _looks(self, class_name: str | None, attribute: str | None) -> list[Look]:
+    def _looks(
+        self, class_name: str | None, attribute: str | None, *, concealed: bool
+    ) -> list[Look]:
         looks = []
         for pair in self._in_class(class_name):
             if attribute is None:
@@ -234,6 +239,8 @@ class Scopes:
             else:
                 found = pair.class_def.attribute(attribute)
                 wanted = [] if found is None else [found]
+            if concealed:
+                wanted = [a for a in wanted if a.private]
             kinds = tuple(
                 (kind, scopes)
                 for kind in pair.class_def.index_order

@@ -7,12 +7,12 @@ the bound the query is too complex (351).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.names import Network
+from rwhoisd.directory.names import ADDRESS_BITS, Network
 from rwhoisd.directory.phonetic import is_phonetic, phonetic_key
 from rwhoisd.directory.schema import IndexType
 from rwhoisd.image import keys
@@ -28,8 +28,13 @@ _REVERSED: Final = 2_000  # reversed keys read before the look goes through the 
 _DIGITS: Final = frozenset("0123456789")
 _EXACT: Final = Match.EXACT
 _PREFIX: Final = Match.PREFIX
+_UNSEEN: Final = 20  # what it costs to ask for the guardians of an object in vain
 _FEW: Final = 4  # keys read before it is known whether a range has many
+_EVERY_LENGTH: Final = {family: range(bits + 1) for family, bits in ADDRESS_BITS.items()}
 _KIND: Final = {IndexType.EXACT: keys.EXACT, IndexType.SOUNDEX: keys.PHONETIC}
+
+
+Sees = Callable[[int], bool]
 
 
 class Hits(NamedTuple):
@@ -39,21 +44,31 @@ class Hits(NamedTuple):
     exceeded: bool
 
 
-def search(image: Image, query: Query, limit: int, *, search_private: bool = True) -> Hits:
+def search(image: Image, query: Query, limit: int, sees: Sees | None = None) -> Hits:
     """The first ``limit`` distinct objects that ``query`` finds; 0 is no limit.
 
-    ``search_private``: whether lines that are hidden from the public can be found, as ARIN's
-    server does (the object counts, but what is private is not shown).
+    ``sees``: whether the client satisfies a guardian of a record; only then are its private
+    lines searched, if the image conceals them (rfc mode). ARIN's server searches them for
+    everybody: the object counts, but what is private is not shown.
     Raises: RwhoisError 351, when the search would have to look at too much.
     """
     branches = query.branches
-    if len(branches) == 1 and len(branches[0]) == 1 and search_private:
+    if len(branches) == 1 and len(branches[0]) == 1 and sees is None:
         found = _shortcut(image, query.class_name, branches[0][0], limit)
         if found is not None:
             if limit and len(found) > limit:
                 return Hits(found[:limit], exceeded=True)
             return Hits(found, exceeded=False)
-    return _collect(_stream(image, query, limit, search_private), limit)
+    return _collect(_stream(image, query, limit, sees), limit)
+
+
+def depends_on_eyes(image: Image, query: Query) -> bool:
+    """Whether a client that satisfies guardians may find more by ``query`` than others."""
+    return image.conceals and any(
+        len(chain) > 1
+        or image.scopes.plan(query.class_name, chain[0].attribute, concealed=True).looks
+        for chain in query.branches
+    )
 
 
 # The shortcuts: nearly every query is one term, and what it finds lies in one class. Then the
@@ -164,13 +179,10 @@ def _collect(records: Iterator[int], limit: int) -> Hits:
     return Hits(tuple(found), exceeded=False)
 
 
-def _stream(image: Image, query: Query, limit: int, search_private: bool) -> Iterator[int]:
+def _stream(image: Image, query: Query, limit: int, sees: Sees | None) -> Iterator[int]:
     """Records in answer order, with duplicates: every branch in every class (B10)."""
     bound = _Bound(limit)
-    branches = [
-        _Branch(image, query.class_name, chain, bound, search_private=search_private)
-        for chain in query.branches
-    ]
+    branches = [_Branch(image, query.class_name, c, bound, sees) for c in query.branches]
     numbers = set[int]().union(*(branch.pairs() for branch in branches))
     for number in sorted(numbers):
         for branch in branches:
@@ -184,9 +196,9 @@ class _Bound:
         self._left = SCAN
         self.gathered = min(_GATHERED, 2 * limit + _GATHERED // 8) if limit else _GATHERED
 
-    def spend(self) -> None:
+    def spend(self, cost: int = 1) -> None:
         """One more. Raises: RwhoisError 351, when it was too much."""
-        self._left -= 1
+        self._left -= cost
         if self._left < 0:
             raise RwhoisError(ResponseCode.QUERY_TOO_COMPLEX)
 
@@ -200,19 +212,21 @@ class _Branch:
         class_name: str | None,
         chain: Sequence[Term],
         bound: _Bound,
-        *,
-        search_private: bool,
+        sees: Sees | None,
     ) -> None:
         self._image = image
         self._bound = bound
-        self._search_private = search_private
-        self._plan = image.scopes.plan(class_name, chain[0].attribute)
+        self._sees = sees
         self._tests = [_Test(term) for term in chain[1:]]
-        self._finds: dict[IndexType, _Find] = {}
-        for kind in self._plan.allowed:
-            find = _find(image, chain[0], kind, self._plan, bound)
-            if find is not None:
-                self._finds[kind] = find
+        self._finds: dict[tuple[IndexType, bool], _Find] = {}
+        self._plans: list[tuple[Plan, bool]] = []  # concealed keys come after all others
+        for concealed in (False, True) if sees and image.conceals else (False,):
+            plan = image.scopes.plan(class_name, chain[0].attribute, concealed=concealed)
+            self._plans.append((plan, concealed))
+            for kind in plan.allowed:
+                find = _find(image, chain[0], kind, plan, bound, concealed=concealed)
+                if find is not None:
+                    self._finds[kind, concealed] = find
 
     def pairs(self) -> set[int]:
         """Numbers of the pairs in which something may be found."""
@@ -220,33 +234,23 @@ class _Branch:
 
     def records(self, number: int) -> Iterator[int]:
         """Records of a pair, in the order of its indexes."""
-        look = self._plan.by_pair.get(number)
-        if look is None:
-            return
-        for kind, scopes in look.kinds:
-            find = self._finds.get(kind)
-            if find is None:
-                continue
-            for hit in find.hits(look, scopes):
-                if self._passes(look.pair, hit):
-                    yield hit[1]
+        for plan, concealed in self._plans:
+            look = plan.by_pair.get(number)
+            for kind, scopes in look.kinds if look else ():
+                find = self._finds.get((kind, concealed))
+                if find is None or look is None:
+                    continue
+                for _, record in find.hits(look, scopes):
+                    if concealed and not (self._sees and self._sees(record)):
+                        self._bound.spend(_UNSEEN)
+                    elif self._passes(look.pair, record):
+                        yield record
 
-    def _passes(self, pair: Pair, hit: Hit) -> bool:
-        scope, record = hit
-        if not self._search_private and self._is_private(pair, scope, record):
-            return False
-        if not self._tests:
-            return True
-        if _pass(self._image, pair, record, self._tests, self._search_private):
+    def _passes(self, pair: Pair, record: int) -> bool:
+        if not self._tests or _pass(self._image, pair, record, self._tests, self._sees):
             return True
         self._bound.spend()
         return False
-
-    def _is_private(self, pair: Pair, scope: int, record: int) -> bool:
-        flags = self._image.flags(record)
-        return bool(flags & Flag.HIDDEN) or (
-            bool(flags & Flag.GUARDED) and pair.attributes[scope - pair.first].private
-        )
 
 
 # Terms after the first: the object itself is looked at
@@ -290,16 +294,20 @@ def _lies_within(text: bytes, outer: Network | None) -> bool:
     return inner is not None and outer is not None and inner.within(outer)
 
 
-def _pass(
-    image: Image, pair: Pair, record: int, tests: Sequence[_Test], search_private: bool
-) -> bool:
-    # Even where private lines are searched (arin mode), what a privacy profile hides is not.
-    whole = search_private and not image.flags(record) & Flag.VEILED
+def _pass(image: Image, pair: Pair, record: int, tests: Sequence[_Test], sees: Sees | None) -> bool:
+    flags = image.flags(record)
+    concealed = image.conceals and bool(flags & Flag.GUARDED) and not (sees and sees(record))
+    # A hidden object is found by what is not private of it, and shows nothing (N6). Whatever is
+    # searched of private lines, what a privacy profile hides is not.
+    whole = not flags & Flag.VEILED and (not concealed or bool(flags & Flag.HIDDEN))
     view = image.full_record(record) if whole else image.public((record,))
     folded = view.upper()
     if not all(test.is_below or test.value in folded for test in tests):
         return False  # most fail here, without taking the record apart
     lines = image.lines_of_view(pair, view)
+    if concealed:
+        private = {a.name for a in pair.attributes if a.private}
+        lines = [line for line in lines if line[0] not in private]
     return all(test.holds(pair, lines) for test in tests)
 
 
@@ -318,21 +326,25 @@ class _Find(ABC):
         """Hits in one pair, with one of ``scopes``, by key and entry."""
 
 
-def _find(image: Image, term: Term, kind: IndexType, plan: Plan, bound: _Bound) -> _Find | None:
+def _find(
+    image: Image, term: Term, kind: IndexType, plan: Plan, bound: _Bound, *, concealed: bool
+) -> _Find | None:
     """How to look for a term in an index; None when it cannot be in there."""
     if kind is IndexType.CIDR:
-        return _find_network(image, term, plan, bound)
+        return _find_network(image, term, plan, bound, concealed=concealed)
     text = term.value
     if kind is IndexType.SOUNDEX:
         text = phonetic_key(text) if is_phonetic(text) else ""
     if not text and not (kind is IndexType.EXACT and term.match is Match.PREFIX):
         return None  # "" equals nothing, but everything begins with it
     key = _KIND[kind] + text.encode("latin-1")
+    if concealed:
+        key = keys.concealed(key)
     if term.match is Match.EXACT:
         return _Keys(image, [key], plan, kind)
     if term.match is Match.PREFIX:
         return _Range(image, key, keys.after_prefix(key), None, plan, kind, bound)
-    if term.match is Match.SUFFIX and kind is IndexType.EXACT:
+    if term.match is Match.SUFFIX and kind is IndexType.EXACT and not concealed:
         ending = image.keys_ending_in(key[1:], _REVERSED)
         if ending is not None:
             return _Keys(image, ending, plan, kind)
@@ -345,27 +357,37 @@ def _find(image: Image, term: Term, kind: IndexType, plan: Plan, bound: _Bound) 
     return _Range(image, key[:1], keys.after_prefix(key[:1]), compare, plan, kind, bound)
 
 
-def _find_network(image: Image, term: Term, plan: Plan, bound: _Bound) -> _Find | None:
+def _find_network(
+    image: Image, term: Term, plan: Plan, bound: _Bound, *, concealed: bool
+) -> _Find | None:
     """The walk from a network up to those around it, most specific first (§8.4)."""
     network = Network.from_text(term.value)
     if network is None:
         return None
     if term.match is Match.BELOW:
         low, high = keys.below_range(network)
+        if concealed:
+            low, high = keys.concealed(low), keys.concealed(high)
         return _Range(image, low, high, None, plan, IndexType.CIDR, bound)
-    if term.match in (Match.EXACT, Match.SUFFIX):
-        found = [network.shorten(n) for n in image.lengths_within(network)]
+    if term.match not in (Match.EXACT, Match.SUFFIX):
+        lengths = _EVERY_LENGTH[network.family] if concealed else image.lengths[network.family]
+        found = list(_by_key_text(lengths, network))
+    elif concealed:  # the lengths in use are those of the other keys
+        found = list(network.enclosing())
     else:
-        found = list(_by_key_text(image, network))
-    return _Keys(image, [keys.network_key(n) for n in found], plan, IndexType.CIDR)
+        found = [network.shorten(n) for n in image.lengths_within(network)]
+    wanted = [keys.network_key(n) for n in found]
+    if concealed:
+        wanted = list(map(keys.concealed, wanted))
+    return _Keys(image, wanted, plan, IndexType.CIDR)
 
 
-def _by_key_text(image: Image, network: Network) -> Iterator[Network]:
+def _by_key_text(lengths: Iterable[int], network: Network) -> Iterator[Network]:
     """The walk with a star: each key on it is the beginning of a key as text (§8.4).
 
     So ``/2`` stands for ``/2`` and ``/20`` to ``/29`` with the same first address, in that order.
     """
-    lengths = sorted(image.lengths[network.family], key=str)
+    lengths = sorted(lengths, key=str)
     for outer in network.enclosing():
         for length in lengths:
             if str(length).startswith(str(outer.length)) and length >= outer.length:

@@ -219,7 +219,8 @@ def _serial_text(name: str, have: TimeStamp, wanted: TimeStamp) -> str:
 
 
 def _key_text(key: bytes) -> str:
-    if key[:1] == keys.NETWORK:
+    kind = key[:1].upper()  # a concealed key is told as the others are
+    if kind == keys.NETWORK:
         return f"network {keys.network_of(key)}"
-    kind = "phonetic code" if key[:1] == keys.PHONETIC else "text"
-    return f"{kind} {key[1:].decode('latin-1')!r}"
+    word = "phonetic code" if kind == keys.PHONETIC else "text"
+    return f"{word} {key[1:].decode('latin-1')!r}"

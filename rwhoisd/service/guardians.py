@@ -4,9 +4,10 @@ Looks guardian objects up in the image and compares what the client offered; wha
 it is decided in ``directory.guardian``. Guard-Info never leaves this module.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
+from itertools import islice
 from typing import Final, TypeVar
 
 from rwhoisd.directory.area import AuthorityArea
@@ -14,6 +15,7 @@ from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import (
     ARGON2_SCHEME,
     CRYPT_SCHEME,
+    GUARDIAN_CLASS,
     PASSWORD_SCHEMES,
     Credentials,
     guardian_ids,
@@ -40,6 +42,7 @@ T = TypeVar("T")
 Check = Callable[[], bool]  # takes its time
 # Hashes computed for one request; guardians beyond count as not satisfied, until the next one.
 MOST_HASHES: Final = 16
+_ASKED: Final = 256  # guardians of an area that are asked before private lines are searched
 _MISSED: Final = 1024  # guardians of one request that are counted as failures
 TRY_LATER: Final = "too many failed authentications, try later"
 
@@ -116,16 +119,50 @@ class Guardians:
 
     def satisfied_for(self, obj: Object, area: AuthorityArea) -> bool:
         """Whether the client has a guardian's rights over ``obj``; everybody has, if unguarded."""
+        allowed = self._has_rights(obj, area)
+        if not allowed:
+            self._miss(guardian_ids(obj, area) or (obj.id or "",))
+        return allowed
+
+    def _has_rights(self, obj: Object, area: AuthorityArea) -> bool:
         if not is_guarded(obj, area):
             return True
-        names = guardian_ids(obj, area)
-        live = self.live(names)
+        live = self.live(guardian_ids(obj, area))
         asked = (*live, obj)
         held = {g.id for g in asked if g.id is not None and self.satisfies(g)}
-        allowed = may_see_and_change(obj, live, held, guarded=True)
-        if not allowed:
-            self._miss(names or (obj.id or "",))
-        return allowed
+        return may_see_and_change(obj, live, held, guarded=True)
+
+    def sees(self, record: int) -> bool:
+        """Whether the client has a guardian's rights over a guarded record.
+
+        What a search looks at in vain is no failure of the client's: it would tell that it is
+        there.
+        """
+        obj = self._image.object(record)
+        return self._has_rights(obj, self._area(obj))
+
+    def satisfies_any(self) -> bool:
+        """Whether the client satisfies some guardian; who does not has failed once.
+
+        It is asked before private lines are searched, and of all guardians whatever there is to
+        be found: neither the cost in failures nor the hashes computed tell of a hit. Of very many
+        guardians some are not asked; who satisfied another one before has been proven by that.
+        """
+        credentials = self._credentials
+        if credentials is None:
+            return False
+        if not credentials.proofs.proven and not any(map(self.satisfies, self._some_guardians())):
+            self._miss(("",))
+            return False
+        return True
+
+    def _some_guardians(self) -> Iterator[Object]:
+        image = self._image
+        for area in image.scopes.areas:
+            yield from self.live(area.guardians)
+        for number in range(len(image.scopes.areas)):
+            for _, guardian in islice(image.transfer(number, GUARDIAN_CLASS), _ASKED):
+                yield guardian
 
     def satisfied_for_area(self, area: AuthorityArea) -> bool:
         """Whether the client may add to ``area``: one of its own guardians is satisfied (B43)."""

@@ -6,9 +6,11 @@ from typing import NamedTuple
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.directory.names import Network, hierarchical_value
 from rwhoisd.image.reader import Image
-from rwhoisd.image.search import Hits, find_word, search
+from rwhoisd.image.search import Hits, depends_on_eyes, find_word, search
 from rwhoisd.protocol.replies import Reply
+from rwhoisd.query.ast import Query
 from rwhoisd.query.parser import parse, plain_words
+from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.referrals import Referrals
 from rwhoisd.service.settings import ServiceSettings
 
@@ -57,8 +59,26 @@ class QueryAnswerer:
 
     def find(self, image: Image, limit: int, line: bytes) -> Found:
         """Objects and referrals for ``line``. Raises: RwhoisError 350, 351, 320, 341."""
-        query = parse(line, image.names, self._dialect, self._allowed)
+        query = self._parsed(image, line)
+        return self._found(image, query, search(image, query, limit))
+
+    def find_as(self, guardians: Guardians, image: Image, limit: int, line: bytes) -> Found:
+        """What a client finds that may satisfy guardians, in full where it does.
+
+        Private lines are searched for it only once it has satisfied one. Raises as ``find``.
+        """
+        query = self._parsed(image, line)
         hits = search(image, query, limit)
+        records = guardians.records(hits.records)
+        if depends_on_eyes(image, query) and guardians.satisfies_any():
+            hits = search(image, query, limit, guardians.sees)
+            records = guardians.records(hits.records)
+        return self._found(image, query, hits)._replace(records=records)
+
+    def _parsed(self, image: Image, line: bytes) -> Query:
+        return parse(line, image.names, self._dialect, self._allowed)
+
+    def _found(self, image: Image, query: Query, hits: Hits) -> Found:
         texts = () if self._skip_referrals else self._referrals.texts(image, query)
         return Found(image.public(hits.records), hits, texts)
 

@@ -107,27 +107,26 @@ class Service:
     def _personal_query(self, image: Image, peer: Peer, line: bytes) -> Answering:
         """The answer for a client that is somebody, or that has referrals followed."""
         try:
-            found = self._queries.find(image, peer.limit, line)
-        except RwhoisError as failure:
-            return error(failure)
-        if peer.credentials is None:
-            return self._told(peer, line, found)
-        try:
+            if peer.credentials is None:
+                return self._told(peer, line, self._queries.find(image, peer.limit, line))
             guardians = Guardians(image, peer, self._context.ports)
+            found = self._queries.find_as(guardians, image, peer.limit, line)
         except RwhoisError as failure:
             return error(failure)
-        records = guardians.records(found.hits.records)
         if guardians.undecided:
-            return _awaited(self._told_later(guardians, peer, line, found))
+            return _awaited(self._told_later(guardians, image, peer, line))
         guardians.settle()
-        return self._told(peer, line, found._replace(records=records))
+        return self._told(peer, line, found)
 
     async def _told_later(
-        self, guardians: Guardians, peer: Peer, line: bytes, found: Found
+        self, guardians: Guardians, image: Image, peer: Peer, line: bytes
     ) -> Reply:
         """The answer when it is known whom the client satisfies. Raises: RwhoisError 401."""
-        records = await guardians.decided(lambda: guardians.records(found.hits.records))
-        reply = self._told(peer, line, found._replace(records=records))
+        limit = peer.limit
+        found = await guardians.decided(
+            lambda: self._queries.find_as(guardians, image, limit, line)
+        )
+        reply = self._told(peer, line, found)
         return reply if isinstance(reply, Reply) else await reply
 
     def _told(self, peer: Peer, line: bytes, found: Found) -> Answering:

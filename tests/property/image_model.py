@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import StoredObject
+from rwhoisd.directory.guardian import is_guarded
 from rwhoisd.directory.names import Network
 from rwhoisd.directory.objects import with_synthesized
 from rwhoisd.directory.phonetic import is_phonetic, phonetic_key
@@ -20,6 +21,8 @@ class Model:
 
     areas: Sequence[AuthorityArea]
     stored: Sequence[StoredObject]
+    conceals: bool = False  # rfc mode: private lines of guarded objects are not searched,
+    seen: frozenset[int] = frozenset()  # but those of these rows
 
     def search(self, query: Query, limit: int) -> tuple[list[int], bool]:
         """Rows of the first ``limit`` objects, and whether there are more."""
@@ -38,14 +41,39 @@ class Model:
                     if s.object.area == area.name.text and s.object.class_name == class_def.name
                 ]
                 for first, *rest in query.branches:
-                    for stored in _first(area, class_def, objects, first):
-                        if all(_holds(class_def, stored, term, area.charset) for term in rest):
+                    for stored in self._first(area, class_def, objects, first):
+                        without = self.conceals and stored.row not in self.seen
+                        without = without and is_guarded(stored.object, area)
+                        if all(
+                            _holds(class_def, stored, term, area.charset, without=without)
+                            for term in rest
+                        ):
                             yield stored.row
+
+    def _first(
+        self, area: AuthorityArea, class_def: ClassDef, objects: Sequence[StoredObject], term: Term
+    ) -> Iterator[StoredObject]:
+        """Objects by what everybody may ask, then by what only guardians may."""
+        if not self.conceals:
+            yield from _first(area, class_def, objects, term)
+            return
+        open_ones = [s for s in objects if not is_guarded(s.object, area)]
+        closed = [s for s in objects if is_guarded(s.object, area)]
+        yield from _first(area, class_def, open_ones, term, closed)
+        seen = [s for s in closed if s.row in self.seen]
+        yield from _first(area, class_def, [], term, seen, private=True)
 
 
 def _first(
-    area: AuthorityArea, class_def: ClassDef, objects: Sequence[StoredObject], term: Term
+    area: AuthorityArea,
+    class_def: ClassDef,
+    objects: Sequence[StoredObject],
+    term: Term,
+    closed: Sequence[StoredObject] = (),
+    *,
+    private: bool = False,
 ) -> Iterator[StoredObject]:
+    """``closed``: of these only the attributes count that are private or not, as ``private``."""
     numbers = area.schema.attribute_numbers
     if term.attribute is None:
         wanted = [a for a in class_def.attributes if a.type is not AttributeType.ID]
@@ -54,8 +82,10 @@ def _first(
         wanted = [] if found is None else [found]
     for kind in class_def.index_order:
         entries = []
-        for stored in objects:
+        for stored in (*objects, *closed):
             for attribute in wanted:
+                if stored in closed and attribute.private != private:
+                    continue
                 if kind in attribute.index.parts and stored.object.indexed:
                     for key in _keys(stored, attribute, kind, area.charset):
                         number = numbers[attribute.name.lower()]
@@ -130,7 +160,9 @@ def _compare(text: bytes, match: Match, value: bytes) -> bool:
             return False
 
 
-def _holds(class_def: ClassDef, stored: StoredObject, term: Term, charset: str) -> bool:
+def _holds(
+    class_def: ClassDef, stored: StoredObject, term: Term, charset: str, *, without: bool
+) -> bool:
     """A later term: every known attribute of the object, as it stands (§8.2)."""
     obj = stored.object
     lines = with_synthesized(obj.lines, obj.area, class_def.name)
@@ -138,6 +170,8 @@ def _holds(class_def: ClassDef, stored: StoredObject, term: Term, charset: str) 
     for name, value in lines:
         attribute = class_def.attribute(name)
         if attribute is None or (term.attribute and attribute is not wanted):
+            continue
+        if without and attribute.private:
             continue
         if term.match is Match.BELOW:
             inner, outer = Network.from_text(value), Network.from_text(term.value)

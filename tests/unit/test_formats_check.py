@@ -8,7 +8,7 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.objects import Object
-from rwhoisd.directory.schema import AttributeDef, ClassDef, Schema
+from rwhoisd.directory.schema import AttributeDef, ClassDef, IndexType, Schema
 from rwhoisd.directory.soa import Soa
 from rwhoisd.formats.check import Place, check_objects
 from rwhoisd.formats.classes import shipped
@@ -145,7 +145,8 @@ def test_referrals(area: str, url: str, message: str | None) -> None:
 
 
 def test_areas() -> None:
-    broken = ClassDef("x", (AttributeDef("a", format="re:("),))
+    pin = AttributeDef("pin", private=True, index=IndexType.EXACT)
+    broken = ClassDef("x", (AttributeDef("a", format="re:("), pin))
     area = AuthorityArea(
         AreaName.from_text("a_b.net"), None, Schema((broken,)), guardians=("1.a_b.net",)
     )
@@ -155,7 +156,10 @@ def test_areas() -> None:
         "the name has a '_', which the grammar of RFC 2167 does not know",
         "guardian 1.a_b.net is no object",
         "class x",
+        "class x",
     ]
+    assert "class x: pin is private and indexed" in findings[3].message
+    assert findings[3].severity == "warning"
 
 
 def test_the_mode_decides_how_formats_match() -> None:

@@ -1,7 +1,7 @@
 """What a query finds in an image, in which order, and how much it may cost."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,7 +159,8 @@ def test_what_no_index_serves_is_bounded(image: Image, monkeypatch: pytest.Monke
     assert names(image, Term("MANY-007", Match.PREFIX), Term("NOT THERE")) == []
 
 
-def test_private_values_can_be_kept_from_searches(tmp_path: Path) -> None:
+@pytest.mark.parametrize("eol", [b"\n", b"\r\n"], ids=["arin", "rfc"])
+def test_private_values_are_kept_from_searches_in_rfc_mode(tmp_path: Path, eol: bytes) -> None:
     own = (*NETWORK.own_attributes, AttributeDef("Pin", index=IndexType.EXACT, private=True))
     area = replace(NET10, schema=Schema((replace(NETWORK, own_attributes=own),)))
     source = MemorySource(area)
@@ -167,23 +168,34 @@ def test_private_values_can_be_kept_from_searches(tmp_path: Path) -> None:
     source.add(network("GUARDED", "10.0.0.0/16", *guard))
     source.add(network("HIDDEN", "10.1.0.0/16", *guard, ("Private", "yes")))
     source.add(network("OPEN", "10.2.0.0/16", ("Pin", "1234")))
-    asyncio.run(build(source, tmp_path, b"\n"))
+    asyncio.run(build(source, tmp_path, eol))
     reader = ImageReader(tmp_path)
     image = reader.current()
+    assert image.conceals == (eol == b"\r\n")
 
-    def found(*terms: Term, search_private: bool) -> list[str]:
-        hits = search(image, Query(None, (terms,)), 0, search_private=search_private)
+    def found(*terms: Term, sees: Callable[[int], bool] | None = None) -> list[str]:
+        hits = search(image, Query(None, (terms,)), 0, sees)
         return [image.object(r).values("Network-Name")[0] for r in hits.records]
 
-    assert found(Term("1234"), search_private=True) == ["GUARDED", "HIDDEN", "OPEN"]
-    assert found(Term("1234"), search_private=False) == ["OPEN"]
-    assert found(Term("HIDDEN"), search_private=True) == ["HIDDEN"]
-    assert found(Term("HIDDEN"), search_private=False) == []
-    assert found(Term("GUARDED"), Term("1234"), search_private=False) == []
-    assert found(Term("GUARDED"), Term("1234"), search_private=True) == ["GUARDED"]
+    def everything(record: int) -> bool:
+        return image.guarded(record)
+
+    if not image.conceals:
+        assert found(Term("1234")) == ["GUARDED", "HIDDEN", "OPEN"]
+        assert found(Term("GUARDED"), Term("1234")) == ["GUARDED"]
+    else:
+        assert found(Term("1234")) == ["OPEN"]
+        assert found(Term("12", Match.PREFIX)) == ["OPEN"]
+        assert found(Term("23", Match.CONTAINS)) == ["OPEN"]
+        assert found(Term("GUARDED"), Term("1234")) == []
+        assert found(Term("1234"), sees=everything) == ["OPEN", "GUARDED", "HIDDEN"]
+        assert found(Term("1234"), sees=lambda _: False) == ["OPEN"]
+        assert found(Term("GUARDED"), Term("12", Match.PREFIX), sees=everything) == ["GUARDED"]
+    assert found(Term("HIDDEN")) == ["HIDDEN"]  # by what is not private, and shows nothing (N6)
+    assert found(Term("HIDDEN"), Term("10.1.0.0/16")) == ["HIDDEN"]
     (hidden,) = search(image, Query(None, ((Term("HIDDEN"),),)), 0).records
     assert image.public((hidden,)) == b""
-    assert b"network:Pin:1234\n" in image.full((hidden,))
+    assert b"network:Pin:1234" in image.full((hidden,))
     assert image.guarded(hidden)
     reader.close()
 
