@@ -11,11 +11,10 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from fuzz import sample
 from fuzz.inputs import hurried, number, require, scratch, split
@@ -35,6 +34,7 @@ from rwhoisd.service.ports import AreaChange, ForwardError, Notice, Ports
 from rwhoisd.service.service import Service
 from rwhoisd.service.settings import ServiceSettings
 
+_T = TypeVar("_T")
 MODES: Final[Sequence[Compat]] = ("arin", "rfc")
 CLIENTS: Final = ("192.0.2.7", "127.0.0.1", "2001:db8::7", "::ffff:192.0.2.7", "")
 SERVER_MARK: Final = b"%%server\n"
@@ -96,12 +96,12 @@ class _Registry(StoreRegistry):
 
     changed = False
 
-    @asynccontextmanager
-    async def change(self, area: str, *, author: str) -> AsyncIterator[AreaChange]:
+    async def run(
+        self, area: str, work: Callable[[AreaChange], Awaitable[_T]], *, author: str
+    ) -> _T:
         """As it is there."""
         self.changed = True
-        async with super().change(area, author=author) as change:
-            yield change
+        return await super().run(area, work, author=author)
 
 
 class _Notices(StoredNotices):

@@ -7,10 +7,10 @@ carries no database.
 import asyncio
 import importlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the database library is large, and most workers never need 
 logger = logging.getLogger(__name__)
 
 SOURCE: Final = "registration"
+_T = TypeVar("_T")
 _STORE_MODULE: Final = "rwhoisd.store.store"
 
 
@@ -77,17 +78,18 @@ class StoreRegistry:
         with unavailable("a registration"):
             return await (await self._store.get()).find_objects(object_id=object_id)
 
-    @asynccontextmanager
-    async def change(self, area: str, *, author: str) -> AsyncIterator[AreaChange]:
-        """A change of an area; when it ends it is durable, and queries see it.
+    async def run(
+        self, area: str, work: Callable[[AreaChange], Awaitable[_T]], *, author: str
+    ) -> _T:
+        """What ``work`` gives for a change of an area; it is durable then, and queries see it.
 
         Raises: RwhoisError 501, when the database does not take it: nothing has happened then.
         """
         with unavailable(f"a registration in {area}"):
             store = await self._store.get()
-            async with store.change(area, author=author, source=SOURCE) as change:
-                yield change
+            result = await store.run(area, work, author=author, source=SOURCE)
         await self._publish(store)
+        return result
 
     async def _publish(self, store: "Store") -> None:
         """Bring the image up to the store. A change that is durable is never called failed.

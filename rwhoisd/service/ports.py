@@ -1,7 +1,6 @@
 """What the service needs of the world outside: each port is implemented by a higher layer."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
@@ -102,8 +101,8 @@ class AreaChange(Protocol):
         With ``unique`` a primary key that another object has is refused (324).
         """
 
-    async def delete(self, row: int) -> None:
-        """Remove the object of ``row``."""
+    async def delete(self, row: int, seen: str | None = None) -> None:
+        """Remove the object of ``row``; 325 when its Updated is not ``seen``."""
 
 
 class Registry(Protocol):
@@ -115,8 +114,12 @@ class Registry(Protocol):
     async def find(self, object_id: str) -> Sequence[StoredObject]:
         """Objects of all areas with this ID; letter case does not count."""
 
-    def change(self, area: str, *, author: str) -> AbstractAsyncContextManager[AreaChange]:
-        """A change of the area with this name; an exception inside undoes it."""
+    async def run(self, area: str, work: Callable[[AreaChange], Awaitable[T]], *, author: str) -> T:
+        """What ``work`` gives for a change of the area with this name; an exception undoes it.
+
+        It is called again, with a new change, when another change was in the way: it must have
+        no effect but on the change.
+        """
 
 
 class Aside(Protocol):

@@ -8,10 +8,9 @@ stays in its area and class (B44).
 
 import logging
 import re
-from collections.abc import Awaitable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, cast, get_args
+from typing import Final, TypeVar, cast, get_args
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import StoredObject
@@ -40,6 +39,7 @@ from rwhoisd.service.ports import AreaChange, Registry
 from rwhoisd.service.security import SCHEMES, accepts_secrets
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 SOURCE: Final = "registration"
 ACTIONS: Final = frozenset(get_args(Action))
@@ -141,13 +141,16 @@ class Registration:
         if not await guardians.decided(lambda: guardians.satisfied_for_area(wanted.area)):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
         kept = await self._kept(wanted, lines)
-        async with self._change(wanted.area) as change:
+
+        async def store(change: AreaChange) -> Object:
             object_id = f"{change.serial.text}.{wanted.area.name.id_suffix}"
             obj = self._object(wanted, kept, change, object_id)
             if await change.key_taken(obj):
                 raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
             await change.add(obj)
-        return self._registered(obj)
+            return obj
+
+        return self._registered(await self._change(wanted.area, store))
 
     async def modify(self, found: Sequence[Record]) -> Reply:
         """Replaces the object that the first record names by the second (§6.4)."""
@@ -164,13 +167,15 @@ class Registration:
         before = target.objects[0]
         require_same_place(before.object, wanted.area, wanted.class_def)
         kept = await self._kept(wanted, wanted.lines, before.object)
-        async with self._change(wanted.area) as change:
+        unique = self._context.dialect.mod_checks_key
+
+        async def store(change: AreaChange) -> None:
             obj = self._object(wanted, kept, change, target.object_id)
-            if self._context.dialect.mod_checks_key and await self._key_moved(change, obj, before):
+            if unique and await self._key_moved(change, obj, before):
                 raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
-            await change.modify(
-                before.row, obj, seen=target.updated, unique=self._context.dialect.mod_checks_key
-            )
+            await change.modify(before.row, obj, seen=target.updated, unique=unique)
+
+        await self._change(wanted.area, store)
         return OK
 
     async def delete(self, found: Sequence[Record]) -> Reply:
@@ -183,10 +188,13 @@ class Registration:
             require_master(area)
         await self._authorized(target.objects)
         for name, area in areas.items():
-            async with self._change(area) as change:
-                for stored in target.objects:
-                    if stored.object.area == name:
-                        await change.delete(stored.row)
+            rows = [stored.row for stored in target.objects if stored.object.area == name]
+
+            async def remove(change: AreaChange, rows: Sequence[int] = rows) -> None:
+                for row in rows:
+                    await change.delete(row, seen=target.updated)
+
+            await self._change(area, remove)
         return OK
 
     # -- what a record says
@@ -250,8 +258,8 @@ class Registration:
 
     # -- what is written
 
-    def _change(self, area: AuthorityArea) -> AbstractAsyncContextManager[AreaChange]:
-        return self._registry.change(area.name.text, author=self._maintainer)
+    async def _change(self, area: AuthorityArea, work: Callable[[AreaChange], Awaitable[_T]]) -> _T:
+        return await self._registry.run(area.name.text, work, author=self._maintainer)
 
     def _area(self, stored: StoredObject) -> AuthorityArea:
         return next(a for a in self._image.areas if a.name.text == stored.object.area)

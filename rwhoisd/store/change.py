@@ -405,10 +405,15 @@ class AreaChange:
                 f"{stored.object.id} was updated {stored.object.updated}, not {seen}",
             )
 
-    async def delete(self, row: int) -> None:
-        """Remove an object. Raises: RwhoisError 336, when the area has no such row."""
+    async def delete(self, row: int, seen: str | None = None) -> None:
+        """Remove an object; ``seen`` as in ``modify``.
+
+        Raises: RwhoisError 325, 336, when the area has no such row.
+        """
         if self._adds or self._modifies or len(self._deletes) >= BULK:
             await self.flush()
+        if seen is not None:
+            await self._check_seen(row, seen)
         if row in self._deletes:
             raise _not_found(row)
         self._deletes[row] = None

@@ -105,14 +105,14 @@ def make_engine(url: URL, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
     Raises: StoreError, when the driver of that database is not installed.
     """
     if url.get_backend_name() != "sqlite":
-        return _server_engine(url)
+        return _server_engine(url, busy_seconds)
     engine = create_async_engine(url, connect_args={"timeout": busy_seconds})
     event.listen(engine.sync_engine, "connect", _sqlite_connected(busy_seconds))
     event.listen(engine.sync_engine, "begin", _sqlite_begin)
     return engine
 
 
-def _server_engine(url: URL) -> AsyncEngine:
+def _server_engine(url: URL, busy_seconds: float) -> AsyncEngine:
     name = "timeout" if url.get_backend_name() == "postgresql" else "connect_timeout"
     try:
         engine = create_async_engine(
@@ -127,11 +127,32 @@ def _server_engine(url: URL) -> AsyncEngine:
             f"{place_of(url)} needs the Python package {error.name}:"
             f" install it with pip install 'rwhoisd[{extra}]'"
         ) from error
-    event.listen(engine.sync_engine, "connect", _server_connected)
+    event.listen(engine.sync_engine, "connect", _server_connected(url, busy_seconds))
     return engine
 
 
-def _server_connected(connection: Any, _record: object) -> None:
+def _server_connected(url: URL, busy_seconds: float) -> Any:
+    setting = _lock_timeout(url.get_backend_name(), busy_seconds)
+
+    def connected(connection: Any, _record: object) -> None:
+        _keep_alive(connection)
+        cursor = connection.cursor()
+        cursor.execute(f"SET SESSION {setting}")
+        cursor.close()
+        connection.commit()
+
+    return connected
+
+
+def _lock_timeout(engine: str, seconds: float) -> str:
+    """How long to wait for another change: PostgreSQL would wait for ever."""
+    whole = max(1, round(seconds))
+    if engine == "postgresql":
+        return f"lock_timeout = '{whole}s'"
+    return f"innodb_lock_wait_timeout = {whole}"
+
+
+def _keep_alive(connection: Any) -> None:
     """Notice in time when the server is gone without a word."""
     # Neither driver gives its socket away otherwise (asyncmy, asyncpg).
     transport: Any = connection.driver_connection._transport  # noqa: SLF001
@@ -223,6 +244,8 @@ async def schema_locked(connection: AsyncConnection) -> AsyncIterator[None]:
     """
     name = connection.dialect.name
     if name == "postgresql":  # let go with the transaction
+        longer = _lock_timeout(name, _SCHEMA_SECONDS)
+        await connection.exec_driver_sql(f"SET LOCAL {longer}")
         key = func.hashtextextended(_SCHEMA_LOCK, 0)
         await connection.execute(select(func.pg_advisory_xact_lock(key)))
     elif name != "sqlite":  # of the whole server: each database has its own

@@ -166,7 +166,10 @@ class Store:
             return await connection.run_sync(schema.current)
 
     async def upgrade(self) -> None:
-        """Bring the schema to this release's version; idempotent, all or nothing on SQLite."""
+        """Bring the schema to this release's version; idempotent, all or nothing on SQLite.
+
+        Several may do it at once, as nodes that are started together do: they take turns.
+        """
         async with self._writing() as connection, schema_locked(connection):
             await connection.run_sync(schema.check_free, self.place)
             await connection.run_sync(schema.upgrade)
@@ -222,20 +225,26 @@ class Store:
         It is called again, with a new change, when another writer was in the way: it must have
         no effect but on the change. Raises: as ``change``, the last StoreLockedError included.
         """
+
+        async def work() -> _T:
+            async with self.change(area, author=author, source=source, create=create) as change:
+                return await callback(change)
+
+        return await self._tried(work)
+
+    async def _tried(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """What ``work`` returns once nobody is in its way. Raises: the last StoreLockedError."""
         clock = asyncio.get_running_loop().time
         end = clock() + self._patience
         for attempt in range(TRIES):
             try:
-                async with self.change(area, author=author, source=source, create=create) as change:
-                    result = await callback(change)
+                return await work()
             except StoreLockedError:
                 # Who waited for a lock all that time need not wait as long again.
                 if attempt == TRIES - 1 or clock() >= end:
                     raise
                 # Not all at once again. No secret hangs on this number.
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
-            else:
-                return result
         raise AssertionError("the last try returns or raises")
 
     @asynccontextmanager
@@ -389,6 +398,9 @@ class Store:
 
     async def set_setting(self, name: str, value: str | None) -> None:
         """Keep a setting, or forget it with None."""
+        await self._tried(lambda: self._set_setting(name, value))
+
+    async def _set_setting(self, name: str, value: str | None) -> None:
         async with self._writing() as connection:
             here = setting.c.name == name
             if value is None:
@@ -413,6 +425,9 @@ class Store:
 
         Raises: RwhoisError 340.
         """
+        return await self._tried(lambda: self._add_slave(area, at))
+
+    async def _add_slave(self, area: str, at: HostPort) -> bool:
         async with self._writing() as connection:
             area_id = await _area_id(connection, area)
             if await _exists(connection, slave, _slave_at(area_id, at)):
@@ -426,6 +441,9 @@ class Store:
 
         Raises: RwhoisError 340.
         """
+        return await self._tried(lambda: self._remove_slave(area, at))
+
+    async def _remove_slave(self, area: str, at: HostPort) -> bool:
         async with self._writing() as connection:
             area_id = await _area_id(connection, area)
             here = delete(slave).where(_slave_at(area_id, at), slave.c.defined.is_(False))
@@ -439,6 +457,9 @@ class Store:
             "peer": shown(peer[:NOTICE_CHARACTERS]),
             "text": shown(text[:NOTICE_CHARACTERS]),
         }
+        await self._tried(lambda: self._record_notice(row))
+
+    async def _record_notice(self, row: Mapping[str, object]) -> None:
         async with self._writing() as connection:
             result = await connection.execute(insert(notice).values(row))
             assert result.inserted_primary_key is not None

@@ -1,11 +1,10 @@
 """A small directory for the tests of the service, and ports that remember what they were asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.changes import StoredObject
@@ -20,11 +19,12 @@ from rwhoisd.protocol.directives import Directive
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import Request
 from rwhoisd.protocol.session import Session
-from rwhoisd.service.ports import ForwardError, Notice, ProgramResult
+from rwhoisd.service.ports import AreaChange, ForwardError, Notice, ProgramResult
 from rwhoisd.service.service import Service
 from rwhoisd.service.settings import ServiceSettings
 from rwhoisd.testing.memory_source import MemorySource
 
+_T = TypeVar("_T")
 EXACT, CIDR = IndexType.EXACT, IndexType.CIDR
 
 
@@ -250,7 +250,8 @@ class FakeChange:
         assert self.rows[row].updated == seen
         self.rows[row] = obj
 
-    async def delete(self, row: int) -> None:
+    async def delete(self, row: int, seen: str | None = None) -> None:
+        assert self.rows[row].updated == seen
         del self.rows[row]
 
 
@@ -273,10 +274,12 @@ class FakeRegistry:
             if o.id and o.id.lower() == object_id.lower()
         ]
 
-    @asynccontextmanager
-    async def change(self, area: str, *, author: str) -> AsyncIterator[FakeChange]:
+    async def run(
+        self, area: str, work: Callable[[AreaChange], Awaitable[_T]], *, author: str
+    ) -> _T:
         self.serial = self.serial.next(self.serial)
         change = FakeChange(self, area)
-        yield change
+        result = await work(change)
         self.rows = change.rows
         self.changes.append((area, author))
+        return result
