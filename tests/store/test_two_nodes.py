@@ -22,7 +22,7 @@ from tests.wire.process import Process, running, until
 CONFIG = """\
 compat = "rfc"
 host = "{name}.example.net"
-workers = 1
+workers = {workers}
 listen = [{{ host = "127.0.0.1", port = 0 }}]
 state = "state"
 log = {{ queries = "off" }}
@@ -50,11 +50,11 @@ async def _make_area(url: str) -> None:
 
 
 @contextmanager
-def node(folder: Path, url: str, more: str = "") -> Iterator[Process]:
+def node(folder: Path, url: str, more: str = "", workers: int = 1) -> Iterator[Process]:
     """A server with state and image of its own."""
     folder.mkdir()
     config = folder / "rwhoisd.toml"
-    config.write_text(CONFIG.format(name=folder.name, url=url, more=more))
+    config.write_text(CONFIG.format(name=folder.name, url=url, more=more, workers=workers))
     with running(folder, "--config", str(config)) as process:
         yield process
 
