@@ -240,6 +240,11 @@ class QueryConfig(Section):
     wildcard: bool = Field(True, description="Trailing *. Takes effect: reload.")
     leading_wildcard: bool = Field(False, description="Leading *. Takes effect: reload.")
     terms: Positive = Field(64, description="Terms of one query. Takes effect: reload.")
+    scan: Positive = Field(
+        100000,
+        description="Keys and objects that one query may look at in vain, by a leading * or by"
+        " what stands behind and. Takes effect: reload.",
+    )
 
 
 class ReferralConfig(Section):

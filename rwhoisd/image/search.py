@@ -4,10 +4,13 @@ The order is area, class, branch of "or", index, key, attribute, object. A query
 posting or a range of keys further than what it returns, but for terms that no index serves
 (leading wildcards without a reversed index, later terms of "and"): those are bounded, and beyond
 the bound the query is too complex (351).
+
+A search that takes its time stops every few milliseconds (``searching``), so that whoever
+answers others as well can go on with it in turns.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +26,9 @@ from rwhoisd.query.ast import Match, Query, Term
 
 SCAN: Final = 100_000  # keys or objects looked at in vain before a query is too complex
 _GATHERED: Final = 256  # keys read at once before the look goes class by class
+_TURN: Final = 2_000  # steps, about a microsecond each, between two stops of a search
+_FIRST_TURN: Final = 500  # up to the first one: most searches end before
+_OBJECT: Final = 12  # steps that it takes to look at an object
 _REVERSED: Final = 2_000  # reversed keys read before the look goes through the keys in order
 
 _DIGITS: Final = frozenset("0123456789")
@@ -44,12 +50,32 @@ class Hits(NamedTuple):
     exceeded: bool
 
 
-def search(image: Image, query: Query, limit: int, sees: Sees | None = None) -> Hits:
+Searching = Generator[None, None, Hits]
+
+
+def search(
+    image: Image, query: Query, limit: int, sees: Sees | None = None, *, scan: int = SCAN
+) -> Hits:
+    """What ``searching`` returns, whatever time it takes."""
+    steps = searching(image, query, limit, sees, scan=scan)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            hits: Hits = end.value
+            return hits
+
+
+def searching(
+    image: Image, query: Query, limit: int, sees: Sees | None = None, *, scan: int = SCAN
+) -> Searching:
     """The first ``limit`` distinct objects that ``query`` finds; 0 is no limit.
 
+    A generator that returns them, and yields whenever others should have their turn.
     ``sees``: whether the client satisfies a guardian of a record; only then are its private
     lines searched, if the image conceals them (rfc mode). ARIN's server searches them for
-    everybody: the object counts, but what is private is not shown.
+    everybody: the object counts, but what is private is not shown. ``scan``: keys and objects
+    that may be looked at in vain.
     Raises: RwhoisError 351, when the search would have to look at too much.
     """
     branches = query.branches
@@ -59,7 +85,8 @@ def search(image: Image, query: Query, limit: int, sees: Sees | None = None) -> 
             if limit and len(found) > limit:
                 return Hits(found[:limit], exceeded=True)
             return Hits(found, exceeded=False)
-    return _collect(_stream(image, query, limit, sees), limit)
+    bound = _Bound(limit, scan)
+    return (yield from _collect(_stream(image, query, bound, sees), limit, bound))
 
 
 def depends_on_eyes(image: Image, query: Query) -> bool:
@@ -168,10 +195,16 @@ def _one_class(image: Image, plan: Plan, scopes: Sequence[int]) -> bool:
 # The long way
 
 
-def _collect(records: Iterator[int], limit: int) -> Hits:
+_STOP: Final = -1  # among records: let others have their turn
+_STOP_HIT: Final[Hit] = (0, _STOP)
+
+
+def _collect(records: Iterator[int], limit: int, bound: "_Bound") -> Searching:
     found: dict[int, None] = {}
     for record in records:
-        if record in found:
+        if record == _STOP or bound.step():
+            yield
+        if record == _STOP or record in found:
             continue  # duplicates go at first sight (§8.6)
         if limit and len(found) == limit:
             return Hits(tuple(found), exceeded=True)  # B14: wherever the next one is
@@ -179,25 +212,36 @@ def _collect(records: Iterator[int], limit: int) -> Hits:
     return Hits(tuple(found), exceeded=False)
 
 
-def _stream(image: Image, query: Query, limit: int, sees: Sees | None) -> Iterator[int]:
-    """Records in answer order, with duplicates: every branch in every class (B10)."""
-    bound = _Bound(limit)
+def _stream(image: Image, query: Query, bound: "_Bound", sees: Sees | None) -> Iterator[int]:
+    """Records in answer order, with duplicates and stops: every branch in every class (B10)."""
     branches = [_Branch(image, query.class_name, c, bound, sees) for c in query.branches]
-    numbers = set[int]().union(*(branch.pairs() for branch in branches))
+    numbers = set[int]()
+    for branch in branches:
+        yield from branch.prepare()
+        numbers |= branch.pairs()
     for number in sorted(numbers):
         for branch in branches:
             yield from branch.records(number)
 
 
 class _Bound:
-    """Counts what is looked at in vain. ``gathered``: how many keys to read at once."""
+    """Counts what is looked at. ``gathered``: how many keys to read at once."""
 
-    def __init__(self, limit: int) -> None:
-        self._left = SCAN
+    def __init__(self, limit: int, scan: int) -> None:
+        self._left = scan
+        self._turn = _FIRST_TURN
         self.gathered = min(_GATHERED, 2 * limit + _GATHERED // 8) if limit else _GATHERED
 
+    def step(self, steps: int = 1) -> bool:
+        """So many more; whether others should have their turn now."""
+        self._turn -= steps
+        if self._turn > 0:
+            return False
+        self._turn = _TURN
+        return True
+
     def spend(self, cost: int = 1) -> None:
-        """One more. Raises: RwhoisError 351, when it was too much."""
+        """One more in vain. Raises: RwhoisError 351, when it was too much."""
         self._left -= cost
         if self._left < 0:
             raise RwhoisError(ResponseCode.QUERY_TOO_COMPLEX)
@@ -228,23 +272,37 @@ class _Branch:
                 if find is not None:
                     self._finds[kind, concealed] = find
 
+    def prepare(self) -> Iterator[int]:
+        """What has to be done before all else; gives stops only."""
+        for find in self._finds.values():
+            yield from find.prepare()
+
     def pairs(self) -> set[int]:
         """Numbers of the pairs in which something may be found."""
         return set[int]().union(*(find.pairs() for find in self._finds.values()))
 
     def records(self, number: int) -> Iterator[int]:
-        """Records of a pair, in the order of its indexes."""
+        """Records of a pair, in the order of its indexes, and stops."""
         for plan, concealed in self._plans:
             look = plan.by_pair.get(number)
             for kind, scopes in look.kinds if look else ():
                 find = self._finds.get((kind, concealed))
-                if find is None or look is None:
-                    continue
-                for _, record in find.hits(look, scopes):
-                    if concealed and not (self._sees and self._sees(record)):
-                        self._bound.spend(_UNSEEN)
-                    elif self._passes(look.pair, record):
-                        yield record
+                if find is not None and look is not None:
+                    hits = find.hits(look, scopes)
+                    yield from self._passed(look.pair, hits, concealed=concealed)
+
+    def _passed(self, pair: Pair, hits: Iterator[Hit], *, concealed: bool) -> Iterator[int]:
+        steps = _OBJECT * (1 + len(self._tests) // 2) if self._tests or concealed else 0
+        for hit in hits:
+            record = hit[1]
+            if hit is _STOP_HIT or (steps and self._bound.step(steps)):
+                yield _STOP
+            if hit is _STOP_HIT:
+                continue
+            if concealed and not (self._sees and self._sees(record)):
+                self._bound.spend(_UNSEEN)
+            elif self._passes(pair, record):
+                yield record
 
     def _passes(self, pair: Pair, record: int) -> bool:
         if not self._tests or _pass(self._image, pair, record, self._tests, self._sees):
@@ -317,13 +375,17 @@ def _pass(image: Image, pair: Pair, record: int, tests: Sequence[_Test], sees: S
 class _Find(ABC):
     """What one index has for a term."""
 
+    def prepare(self) -> Iterator[int]:
+        """What has to be done before all else; gives stops only."""
+        return iter(())
+
     @abstractmethod
     def pairs(self) -> set[int]:
         """Numbers of the pairs in which something may be found."""
 
     @abstractmethod
     def hits(self, look: Look, scopes: Sequence[int]) -> Iterator[Hit]:
-        """Hits in one pair, with one of ``scopes``, by key and entry."""
+        """Hits in one pair, with one of ``scopes``, by key and entry; and stops."""
 
 
 def _find(
@@ -453,13 +515,22 @@ class _Range(_Find):
         self._test = test
         self._plan = plan
         self._bound = bound
-        self._by_pair = self._gathered(plan.allowed[kind]) if len(plan.looks) > 1 else None
+        self._allowed = plan.allowed[kind]
+        self._by_pair: Mapping[int, list[Hit]] | None = None
 
-    def _gathered(self, allowed: frozenset[int]) -> Mapping[int, list[Hit]] | None:
+    def prepare(self) -> Iterator[int]:
+        if len(self._plan.looks) > 1:
+            self._by_pair = yield from self._gathered(self._allowed)
+
+    def _gathered(
+        self, allowed: frozenset[int]
+    ) -> Generator[int, None, Mapping[int, list[Hit]] | None]:
         found: dict[int, list[Hit]] = {}
         pair_of = self._image.scopes.pair_of
         seen = 0
         for key, stored, value in self._image.terms_between(self._low, self._high):
+            if self._bound.step():
+                yield _STOP
             if self._is_vain(key, stored, value):
                 continue
             seen += 1
@@ -493,6 +564,8 @@ class _Range(_Find):
             yield from self._by_pair.get(look.pair.number, ())
             return
         for key, stored, value in self._terms(scopes):
+            if self._bound.step():
+                yield _STOP_HIT
             if self._is_vain(key, stored, value):
                 continue
             flat = keys.entries(value) if value else None

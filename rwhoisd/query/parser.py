@@ -61,6 +61,7 @@ class Allowed:
     wildcard: bool = True  # any "*"
     leading_wildcard: bool = False  # "*" in front
     terms: int = 64  # in all branches together
+    scan: int = 100_000  # keys and objects looked at in vain
 
 
 class Piece(NamedTuple):

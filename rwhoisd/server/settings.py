@@ -39,7 +39,12 @@ def service(config: Config, access: Access, host: str) -> ServiceSettings:
         contact=config.contact,
         limits=SessionLimits(limits.line_octets, limits.spool_octets, limits.objects),
         max_objects=limits.max_objects,
-        allowed=Allowed(config.query.wildcard, config.query.leading_wildcard, config.query.terms),
+        allowed=Allowed(
+            config.query.wildcard,
+            config.query.leading_wildcard,
+            config.query.terms,
+            config.query.scan,
+        ),
         punts=config.referral.punt,
         skip_referrals=config.referral.skip,
         directives=frozenset(NAMES) - off,

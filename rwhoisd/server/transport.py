@@ -42,6 +42,7 @@ from rwhoisd.protocol.session import Peer, Session
 from rwhoisd.server.limits import Counter, WorkerLimits
 from rwhoisd.server.querylog import QueryLog
 from rwhoisd.server.tls import HANDSHAKE_SECONDS
+from rwhoisd.server.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ SWEEP_SECONDS: Final = 0.25
 _IGNORED_OCTETS: Final = 1 << 18
 # Answers are gathered into one write up to this size, then others have their turn.
 _BATCH_OCTETS: Final = 1 << 18
-# Parts of a long answer that are written before others have their turn.
-_PARTS: Final = 8
+# What one connection takes of the worker's time before others have their turn.
+_TURN_NANOSECONDS: Final = 2_000_000
 # When the server stops: what a client has from its connecting on to send its first line, and
 # what it gets to end its side. Who has been idle for longer has nothing under way.
 _LAST_CHANCE_SECONDS: Final = 1.0
@@ -108,10 +109,13 @@ class Manners:
 class Hub:
     """What the connections of a worker share."""
 
-    def __init__(self, manners: Manners, limits: WorkerLimits, log: QueryLog) -> None:
+    def __init__(
+        self, manners: Manners, limits: WorkerLimits, log: QueryLog, turns: Turns | None = None
+    ) -> None:
         self.manners = manners
         self.limits = limits
         self.log = log
+        self.turns = turns or Turns()
         self.draining = False
         self.empty = asyncio.Event()  # set when the last connection goes while draining
         self.connections: set[Connection] = set()
@@ -387,6 +391,7 @@ class Connection(asyncio.Protocol):
         octets = 0
         signal: Request | Signal = CLOSED
         clock = time.perf_counter_ns
+        end = clock() + _TURN_NANOSECONDS
         for _ in range(self._manners.timing.batch_lines):
             started = clock()
             signal = session.next_request()
@@ -397,7 +402,7 @@ class Connection(asyncio.Protocol):
                 break
             out.append(answer)
             octets += len(answer)
-            if octets > _BATCH_OCTETS or session.sending:
+            if octets > _BATCH_OCTETS or session.sending or started > end:
                 break
         if out:
             self._answered = True
@@ -418,8 +423,10 @@ class Connection(asyncio.Protocol):
     def _send_parts(self) -> bool:
         """Write parts of a long answer; True when that was the last of them."""
         session = self._session
+        clock = time.perf_counter_ns
+        end = clock() + _TURN_NANOSECONDS
         try:
-            for _ in range(_PARTS):
+            while clock() < end:
                 self._transport.write(session.send_part())
                 if not session.sending:
                     return True
@@ -499,7 +506,7 @@ class Connection(asyncio.Protocol):
         self._yielded = True
         self._read(False)
         if not self._full:
-            self._hub.loop.call_soon(self._go_on)
+            self._hub.turns.call(self._go_on)
 
     def _close(self) -> None:
         """End our side after the last byte; gone is the connection when the peer's side is."""

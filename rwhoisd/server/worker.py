@@ -31,6 +31,7 @@ from rwhoisd.server.programs import LocalPrograms
 from rwhoisd.server.querylog import QueryLog
 from rwhoisd.server.registry import LazyStore, StoreRegistry
 from rwhoisd.server.transport import Hub, Manners
+from rwhoisd.server.turns import Turns
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
 
@@ -113,7 +114,8 @@ class Worker:
         self._log = QueryLog(settings.query_log(self._config))
         self._store = LazyStore(self._config.store_url)
         self._aside = ThreadAside()
-        self._hub = Hub(self._manners(self._config), self._limits, self._log)
+        self._turns = Turns()
+        self._hub = Hub(self._manners(self._config), self._limits, self._log, self._turns)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._control.setblocking(False)
         loop.add_reader(self._control, self._hear)
@@ -152,6 +154,7 @@ class Worker:
             registry=StoreRegistry(self._store, config.image_path),
             aside=self._aside,
             failures=self._limits,
+            turns=self._turns,
         )
         service = Service(self._reader, settings.service(config, access, self._host), ports)
         return Manners(

@@ -42,7 +42,12 @@ class AnswerCache:
         return reply
 
     def put(self, version: tuple[int, int], key: Hashable, reply: Reply) -> None:
-        """Keep a reply that was made from the image of ``version``, if it is not the first."""
+        """Keep a reply that was made from the image of ``version``, if it is not the first.
+
+        One that comes in parts is made once only.
+        """
+        if reply.more is not None:
+            return
         number = hash(key)
         place = number & (_ASKED - 1)
         if self._asked[place] != number:

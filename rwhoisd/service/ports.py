@@ -137,6 +137,20 @@ class Inline:
         return work()
 
 
+class Turns(Protocol):
+    """Parts the time between those who have a lot to do and everybody else."""
+
+    async def next(self) -> None:
+        """Wait for one's turn, which may take a few milliseconds."""
+
+
+class AtOnce:
+    """There is nobody else."""
+
+    async def next(self) -> None:
+        """It is one's turn."""
+
+
 class Failures(Protocol):
     """The failed authentications of client nets, over all workers."""
 
@@ -170,3 +184,4 @@ class Ports:
     registry: Registry | None = None
     aside: Aside = field(default_factory=Inline)
     failures: Failures = field(default_factory=Unlimited)
+    turns: Turns = field(default_factory=AtOnce)

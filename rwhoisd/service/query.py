@@ -1,12 +1,12 @@
 """A query: parse, search, render, refer (RFC 2167 §3.4, arin-rwhoisd.md §8.6, §8.7)."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.directory.names import Network, hierarchical_value
 from rwhoisd.image.reader import Image
-from rwhoisd.image.search import Hits, depends_on_eyes, find_word, search
+from rwhoisd.image.search import Hits, depends_on_eyes, find_word, search, searching
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.query.ast import Query
 from rwhoisd.query.parser import parse, plain_words
@@ -14,13 +14,34 @@ from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.referrals import Referrals
 from rwhoisd.service.settings import ServiceSettings
 
+PART_RECORDS: Final = 256  # of an answer that is sent in parts
+
 
 class Found(NamedTuple):
     """What a query gives before it is written down."""
 
-    records: bytes
+    image: Image
     hits: Hits
     referrals: Sequence[str]
+    personal: bytes | None = None  # the records as the client gets to see them, if it is somebody
+
+    @property
+    def records(self) -> bytes:
+        """The records, written down."""
+        return self.image.public(self.hits.records) if self.personal is None else self.personal
+
+
+Finding = Generator[None, None, Found]  # yields when others should have their turn
+
+
+def at_once(finding: Finding) -> Found | None:
+    """What is found up to the first stop; None when that is not all. Raises as ``finding``."""
+    try:
+        next(finding)
+    except StopIteration as end:
+        found: Found = end.value
+        return found
+    return None
 
 
 class QueryAnswerer:
@@ -33,8 +54,10 @@ class QueryAnswerer:
         self._skip_referrals = settings.skip_referrals
         self._eol = settings.dialect.eol.decode("ascii")
 
-    def answer(self, image: Image, limit: int, line: bytes) -> Reply:
-        """The reply to ``line`` for a client who is nobody in particular. Raises as ``find``.
+    def answer(self, image: Image, limit: int, line: bytes) -> Reply | Finding:
+        """The reply to ``line`` for a client who is nobody in particular. Raises as ``finding``.
+
+        What is not found in a moment is left to be gone on with.
 
         Nearly all lines are one word, perhaps behind a class, and what it finds is told by one
         look into the index: these need no query as a value, and the place of the word in the
@@ -54,38 +77,59 @@ class QueryAnswerer:
                 texts: Sequence[str] = ()
                 if place is not None and not self._skip_referrals:
                     texts = self._referrals.texts_for(image, place)
-                return self._written(image.public(records), len(records), exceeded, texts)
-        return self.reply(self.find(image, limit, line))
+                if len(records) <= PART_RECORDS:
+                    return self._written(image.public(records), len(records), exceeded, texts)
+                return self._in_parts(Found(image, Hits(records, exceeded), texts))
+        finding = self.finding(image, limit, line)
+        found = at_once(finding)
+        return finding if found is None else self.reply(found)
 
-    def find(self, image: Image, limit: int, line: bytes) -> Found:
+    def finding(self, image: Image, limit: int, line: bytes) -> Finding:
         """Objects and referrals for ``line``. Raises: RwhoisError 350, 351, 320, 341."""
         query = self._parsed(image, line)
-        return self._found(image, query, search(image, query, limit))
+        hits = yield from searching(image, query, limit, scan=self._allowed.scan)
+        return self._found(image, query, hits)
 
-    def find_as(self, guardians: Guardians, image: Image, limit: int, line: bytes) -> Found:
+    def find_as(self, guardians: Guardians, found: Found, limit: int, line: bytes) -> Found:
         """What a client finds that may satisfy guardians, in full where it does.
 
-        Private lines are searched for it only once it has satisfied one. Raises as ``find``.
+        ``found`` is what everybody finds. Private lines are searched only once the client has
+        satisfied a guardian. Raises as ``finding``.
         """
+        image = found.image
         query = self._parsed(image, line)
-        hits = search(image, query, limit)
-        records = guardians.records(hits.records)
+        records = guardians.records(found.hits.records)
         if depends_on_eyes(image, query) and guardians.satisfies_any():
-            hits = search(image, query, limit, guardians.sees)
+            hits = search(image, query, limit, guardians.sees, scan=self._allowed.scan)
+            found = self._found(image, query, hits)
             records = guardians.records(hits.records)
-        return self._found(image, query, hits)._replace(records=records)
+        return found._replace(personal=records)
 
     def _parsed(self, image: Image, line: bytes) -> Query:
         return parse(line, image.names, self._dialect, self._allowed)
 
     def _found(self, image: Image, query: Query, hits: Hits) -> Found:
         texts = () if self._skip_referrals else self._referrals.texts(image, query)
-        return Found(image.public(hits.records), hits, texts)
+        return Found(image, hits, texts)
 
     def reply(self, found: Found) -> Reply:
         """The reply that tells what was found."""
-        records, hits, texts = found
-        return self._written(records, len(hits.records), hits.exceeded, texts)
+        count = len(found.hits.records)
+        if count > PART_RECORDS and found.personal is None:
+            return self._in_parts(found)
+        return self._written(found.records, count, found.hits.exceeded, found.referrals)
+
+    def _in_parts(self, found: Found) -> Reply:
+        """The same, made while the client reads: a long answer is never in memory as a whole."""
+        image, records = found.image, found.hits.records
+        last = self._written(b"", len(records), found.hits.exceeded, found.referrals)
+
+        def parts() -> Iterator[bytes]:
+            for start in range(0, len(records), PART_RECORDS):
+                yield image.public(records[start : start + PART_RECORDS])
+            yield last.body
+
+        return last._replace(body=b"", more=parts())
 
     def _written(self, body: bytes, count: int, exceeded: bool, texts: Sequence[str]) -> Reply:
         """Records, then referrals, then the code (§8.7).

@@ -24,7 +24,7 @@ from rwhoisd.service.forward import Forwarded
 from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.notify import notify
 from rwhoisd.service.ports import Ports
-from rwhoisd.service.query import Found, QueryAnswerer
+from rwhoisd.service.query import Finding, Found, QueryAnswerer, at_once
 from rwhoisd.service.register import register
 from rwhoisd.service.rwhois import rwhois
 from rwhoisd.service.security import security
@@ -98,33 +98,73 @@ class Service:
         reply = self._cache.get(image.version, key)
         if reply is None:
             try:
-                reply = self._queries.answer(image, peer.limit, line)
+                answer = self._queries.answer(image, peer.limit, line)
             except RwhoisError as failure:
-                reply = error(failure)
+                answer = error(failure)
+            if not isinstance(answer, Reply):
+                return self._answered_in_turns(answer, image.version, key)
+            reply = answer
             self._cache.put(image.version, key, reply)
         return reply
 
+    async def _answered_in_turns(
+        self, finding: Finding, version: tuple[int, int], key: Hashable
+    ) -> Reply:
+        try:
+            reply = self._queries.reply(await self._found_in_turns(finding))
+        except RwhoisError as failure:
+            reply = error(failure)
+        self._cache.put(version, key, reply)
+        return reply
+
+    async def _found_in_turns(self, finding: Finding) -> Found:
+        """What is found in the end; others are answered meanwhile. Raises as ``finding``."""
+        while True:
+            await self._context.ports.turns.next()
+            if (found := at_once(finding)) is not None:
+                return found
+
     def _personal_query(self, image: Image, peer: Peer, line: bytes) -> Answering:
         """The answer for a client that is somebody, or that has referrals followed."""
+        finding = self._queries.finding(image, peer.limit, line)
         try:
-            if peer.credentials is None:
-                return self._told(peer, line, self._queries.find(image, peer.limit, line))
+            found = at_once(finding)
+        except RwhoisError as failure:
+            return error(failure)
+        if found is None:
+            return self._personal_in_turns(image, peer, line, finding)
+        return self._personal_reply(image, peer, line, found)
+
+    async def _personal_in_turns(
+        self, image: Image, peer: Peer, line: bytes, finding: Finding
+    ) -> Reply:
+        try:
+            found = await self._found_in_turns(finding)
+        except RwhoisError as failure:
+            return error(failure)
+        reply = self._personal_reply(image, peer, line, found)
+        return reply if isinstance(reply, Reply) else await reply
+
+    def _personal_reply(self, image: Image, peer: Peer, line: bytes, found: Found) -> Answering:
+        if peer.credentials is None:
+            return self._told(peer, line, found)
+        try:
             guardians = Guardians(image, peer, self._context.ports)
-            found = self._queries.find_as(guardians, image, peer.limit, line)
+            public, found = found, self._queries.find_as(guardians, found, peer.limit, line)
         except RwhoisError as failure:
             return error(failure)
         if guardians.undecided:
-            return _awaited(self._told_later(guardians, image, peer, line))
+            return _awaited(self._told_later(guardians, peer, line, public))
         guardians.settle()
         return self._told(peer, line, found)
 
     async def _told_later(
-        self, guardians: Guardians, image: Image, peer: Peer, line: bytes
+        self, guardians: Guardians, peer: Peer, line: bytes, public: Found
     ) -> Reply:
         """The answer when it is known whom the client satisfies. Raises: RwhoisError 401."""
         limit = peer.limit
         found = await guardians.decided(
-            lambda: self._queries.find_as(guardians, image, limit, line)
+            lambda: self._queries.find_as(guardians, public, limit, line)
         )
         reply = self._told(peer, line, found)
         return reply if isinstance(reply, Reply) else await reply

@@ -6,7 +6,7 @@ guardian (B5, ruling b). A deletion has no form on the wire: none is invented (N
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from rwhoisd.directory.area import AuthorityArea
@@ -24,7 +24,11 @@ from rwhoisd.protocol.session import Peer
 from rwhoisd.service.context import Answering, Context, find_area, find_class, syntax_error
 from rwhoisd.service.guardians import Guardians
 
-PART_OCTETS: Final = 1 << 16  # of a reply that is sent in parts
+# A reply is made in parts, between which others have their turn: of about so many octets, or of
+# so many objects that were looked at.
+PART_OCTETS: Final = 1 << 14
+PART_OBJECTS: Final = 64
+_LOOKS: Final = 2  # parts that are made before it is answered at all
 _WORLD: Final = "0.0.0.0/0"
 _SERIAL_DIGITS: Final = 17
 _GUARDIANS: Final = 1000  # of an area that are asked for their hash before a transfer
@@ -185,22 +189,32 @@ class Transfer:
 
 
 def _in_parts(records: Iterator[bytes]) -> Reply:
-    """A reply of the records; 332 when all of them are empty."""
+    """A reply of the records; 332 when all of them are empty, which may turn out late."""
     parts = _joined(records)
-    first = next((part for part in parts if part), None)
-    if first is None:
+    looked = list(islice(parts, _LOOKS))
+    if not any(looked) and len(looked) < _LOOKS:
         raise RwhoisError(ResponseCode.NOTHING_TO_TRANSFER)
-    return Reply(first, more=parts)
+    return Reply(more=_or_nothing(chain(looked, parts)))
+
+
+def _or_nothing(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The parts. Raises: RwhoisError 332, when all of them were empty."""
+    any_octets = False
+    for part in parts:
+        any_octets = any_octets or bool(part)
+        yield part
+    if not any_octets:
+        raise RwhoisError(ResponseCode.NOTHING_TO_TRANSFER)
 
 
 def _joined(records: Iterator[bytes]) -> Iterator[bytes]:
-    """The records in parts of about ``PART_OCTETS``."""
+    """The records in parts of about ``PART_OCTETS``; empty ones, when nothing is to be sent."""
     kept: list[bytes] = []
     octets = 0
     for record in records:
         kept.append(record)
         octets += len(record)
-        if octets >= PART_OCTETS:
+        if octets >= PART_OCTETS or len(kept) >= PART_OBJECTS:
             yield b"".join(kept)
             kept, octets = [], 0
     yield b"".join(kept)

@@ -11,7 +11,6 @@ from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import DomainName, HierarchicalName, Network
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import AttributeDef, IndexType, Schema
-from rwhoisd.image import search as searching
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
 from rwhoisd.image.reader import Image, ImageReader
@@ -147,14 +146,13 @@ def test_a_long_posting_is_read_up_to_the_limit_only(
     assert len(read) == 6
 
 
-def test_what_no_index_serves_is_bounded(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "SCAN", 20)
+def test_what_no_index_serves_is_bounded(image: Image) -> None:
     for terms in (
         (Term("NOWHERE", Match.CONTAINS),),
         (Term("MANY INC"), Term("NOT THERE")),
     ):
         with pytest.raises(RwhoisError) as caught:
-            search(image, Query(None, (terms,)), 0)
+            search(image, Query(None, (terms,)), 0, scan=20)
         assert caught.value.code is ResponseCode.QUERY_TOO_COMPLEX
     assert names(image, Term("MANY-007", Match.PREFIX), Term("NOT THERE")) == []
 
