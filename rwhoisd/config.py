@@ -193,7 +193,19 @@ class LimitsConfig(Section):
         description="The same after -holdconnect on; 0: no limit. Takes effect: reload.",
     )
     write_seconds: Seconds = Field(
-        30.0, description="Time a client has to take an answer. Takes effect: reload."
+        30.0,
+        description="Time a client has to take an answer, or at least write_octets of it."
+        " Takes effect: reload.",
+    )
+    write_octets: Positive = Field(
+        4096,
+        description="Octets of a long answer that a client has to take in write_seconds, else it"
+        " is cut off. Takes effect: reload.",
+    )
+    unsent_octets: Positive = Field(
+        67108864,
+        description="Octets of answers that wait for slow clients, in each worker; beyond, those"
+        " who let most of them wait are cut off. Takes effect: reload.",
     )
     close_seconds: Seconds = Field(
         5.0,
@@ -263,7 +275,13 @@ class ForwardConfig(Section):
     servers: Positive = Field(8, description="Servers asked for one query. Takes effect: reload.")
     seconds: Seconds = Field(10.0, description="Time for one query. Takes effect: reload.")
     octets: Positive = Field(
-        1048576, description="Longest answer taken from one server. Takes effect: reload."
+        1048576,
+        description="Octets taken from other servers for one query. Takes effect: reload.",
+    )
+    at_once: Positive = Field(
+        16,
+        description="Queries that other servers are asked for at once, by each worker; others"
+        " wait, for seconds at most. Takes effect: reload.",
     )
     allow: Prefixes = Field(
         (),
@@ -311,6 +329,17 @@ class ProgramsConfig(Section):
     search: tuple[Path, ...] = Field(
         (),
         description="Folders where a program is looked for when it is not found as given."
+        " Takes effect: reload.",
+    )
+    at_once: Positive = Field(
+        16,
+        description="Programs that run at once, in each worker; others wait, for as long as they"
+        " might run. Takes effect: reload.",
+    )
+    options: bool = Field(
+        False,
+        description="Whether clients may give arguments that begin with a dash; else they are"
+        " refused (338), as they could make a program do what it is not meant to."
         " Takes effect: reload.",
     )
     run: tuple[ProgramConfig, ...] = Field((), description="The programs. Takes effect: reload.")

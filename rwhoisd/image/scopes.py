@@ -34,7 +34,9 @@ _PARTS: Final = (
     ("networks", IndexType.CIDR),
     ("sounds", IndexType.SOUNDEX),
 )
-_PLANS: Final = 1024  # kept plans; class and attribute words are few, but areas may have many
+# Looks of kept plans: words of classes and attributes are few, but any two of them make a plan,
+# and it has a look for each area that has both. A look takes about 300 octets.
+_LOOKS: Final = 1 << 15
 _VIEWS: Final = 64  # kept views; each hides other areas
 _CLIENTS: Final = 4096  # clients whose view is remembered
 
@@ -118,6 +120,7 @@ class Scopes:
             self._add_area(number, area)
         self._firsts = [pair.first for pair in self.pairs]
         self._plans: dict[tuple[str | None, str | None, bool], Plan] = {}
+        self._kept_looks = 0
         self.whole = self
         self.hidden = frozenset[int]()  # numbers of areas
         self._audiences = [
@@ -172,7 +175,7 @@ class Scopes:
     def _made_without(self, hidden: frozenset[int]) -> "Scopes":
         view = copy(self)  # the numbering is shared, as the index is, and so are the views
         fields = vars(view)
-        fields.update(hidden=hidden, _plans={})
+        fields.update(hidden=hidden, _plans={}, _kept_looks=0)
         for name in ("id_scopes", "names", "shown", "tree"):
             fields.pop(name, None)  # it may have been made of other areas
         return view
@@ -223,9 +226,11 @@ class Scopes:
         """
         plan = self._plans.get((class_name, attribute, concealed))
         if plan is None:
-            if len(self._plans) >= _PLANS:
-                self._plans.clear()
             plan = Plan(tuple(self._looks(class_name, attribute, concealed=concealed)))
+            self._kept_looks += 1 + len(plan.looks)
+            if self._kept_looks > _LOOKS:
+                self._plans.clear()
+                self._kept_looks = 1 + len(plan.looks)
             self._plans[class_name, attribute, concealed] = plan
         return plan
 

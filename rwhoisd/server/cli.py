@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import logging
 import os
 import resource
 import signal
-import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +17,7 @@ from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.arin_config import read_settings
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.server import tls
+from rwhoisd.server.messages import log_to_stderr
 from rwhoisd.server.supervisor import complain
 from rwhoisd.server.worker import Ready
 from rwhoisd.version import version_option
@@ -132,7 +131,7 @@ def run(read: Callable[[], Config]) -> int:
 
     try:
         config = read()
-        _log_to_stderr(config.log.level)
+        log_to_stderr(config.log.level)
         _raise_file_limit()
         prepare.make_state(config)
         listeners = bind(config.listen, config.workers or os.cpu_count() or 1)
@@ -211,15 +210,6 @@ def _listen(text: str) -> dict[str, Any]:
 def _misused(message: str) -> Never:
     complain(message)
     raise typer.Exit(2)
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s rwhoisd[%(process)d] %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _raise_file_limit() -> None:

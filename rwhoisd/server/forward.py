@@ -12,15 +12,18 @@ import time
 from typing import Final
 
 from rwhoisd.directory.access import AccessRules, address_from_text
-from rwhoisd.directory.area import HostPort
+from rwhoisd.directory.area import DEFAULT_PORT, HostPort
 from rwhoisd.service.ports import ForwardError
 
 _CHUNK_OCTETS: Final = 1 << 16
-# Prefixes that carry IPv4 addresses inside, where a private one could hide: NAT64, 6to4, Teredo.
+# Prefixes that carry IPv4 addresses inside, where a private one could hide (NAT64, 6to4, Teredo),
+# and one that was private once and is routed as such still (site-local).
 _CARRIERS: Final = tuple(
     ipaddress.IPv6Network(text)
-    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")
 )
+_FIRST_PORT: Final = 1024  # below are services of systems, but for
+_WHOIS_PORT: Final = 43
 
 
 class StreamConnector:
@@ -55,17 +58,21 @@ class StreamConnector:
         rows = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
         hosts = [str(row[4][0]) for row in rows]
         for host in hosts:
-            if self.may_ask(host):
+            if self.may_ask(host, server.port):
                 return host
+        if any(map(self.may_ask, hosts)):
+            raise ForwardError(f"{server}: port {server.port} is for other services")
         raise ForwardError(f"{server}: address {', '.join(hosts)} is not public; see forward.allow")
 
-    def may_ask(self, host: str) -> bool:
-        """Whether a literal address is public or explicitly allowed."""
+    def may_ask(self, host: str, port: int = DEFAULT_PORT) -> bool:
+        """Whether a literal address is explicitly allowed, or public with a port for it."""
         address = address_from_text(host)
         if address is None:
             return False
         if self._allowed and self._allowed.allows(address):
             return True
+        if port < _FIRST_PORT and port != _WHOIS_PORT:
+            return False  # what we send is a client's: not to a mail server
         family, number = address
         if family == 4:
             return _is_public(ipaddress.IPv4Address(number))

@@ -50,6 +50,15 @@ class Counter(IntEnum):
     NO_TLS = 10  # did not finish a TLS handshake
 
 
+# What limits did that an operator wants to hear of.
+TOLD: Final = {
+    Counter.DENIED: "connections denied by access rules",
+    Counter.TOO_MANY: "connections beyond the limit",
+    Counter.TOO_FAST: "queries beyond the limit",
+    Counter.SLOW: "clients cut off that did not take their answers",
+    Counter.GUESSING: "authentications refused after too many failures",
+    Counter.NO_TLS: "TLS handshakes not finished",
+}
 # Counted for every connection: a plain number in a global costs less than a member of an enum.
 _CONNECTIONS: Final = int(Counter.CONNECTIONS)
 _ACCEPTED: Final = int(Counter.ACCEPTED)

@@ -16,21 +16,29 @@ from typing import Final
 
 from rwhoisd.config import ProgramConfig
 from rwhoisd.protocol.directives import X_PREFIX, Directive
+from rwhoisd.server.gate import Gate
 from rwhoisd.service.ports import ProgramResult
 
 _ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _CHUNK_OCTETS: Final = 1 << 16
+AT_ONCE: Final = 16  # programs of one worker
 
 
 class LocalPrograms:
     """The programs of this machine; ``folder`` is where they run."""
 
     def __init__(
-        self, rows: Sequence[ProgramConfig], folder: Path, search: Sequence[Path] = ()
+        self,
+        rows: Sequence[ProgramConfig],
+        folder: Path,
+        search: Sequence[Path] = (),
+        *,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._rows = {(X_PREFIX + row.name).lower(): row for row in rows}
         self._folder = folder
         self._search = (folder, *search)
+        self._gate = Gate(at_once)
 
     async def run(self, directive: Directive, arguments: Sequence[str]) -> ProgramResult:
         """Run the program of ``directive`` with its own and then the client's arguments."""
@@ -38,6 +46,12 @@ class LocalPrograms:
         path = self._find(row.command[0])
         if path is None:
             return ProgramResult(b"", f"there is no program {row.command[0]}")
+        async with self._gate.place(row.seconds) as place:
+            if not place:
+                return ProgramResult(b"", "too many programs run already")
+            return await self._run(path, row, arguments)
+
+    async def _run(self, path: Path, row: ProgramConfig, arguments: Sequence[str]) -> ProgramResult:
         try:
             process = await asyncio.create_subprocess_exec(
                 path,

@@ -58,6 +58,7 @@ def service(config: Config, access: Access, host: str) -> ServiceSettings:
             config.forward.seconds,
             config.forward.octets,
         ),
+        program_options=config.programs.options,
         cache_octets=limits.cache_octets,
     )
 
@@ -96,6 +97,8 @@ def timing(config: Config) -> Timing:
         limits.write_seconds,
         limits.close_seconds,
         limits.batch_lines,
+        limits.write_octets,
+        limits.unsent_octets,
     )
 
 

@@ -26,7 +26,7 @@ from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.findings import FormatError
 from rwhoisd.image.errors import ImageError
 from rwhoisd.server.follower import Follower
-from rwhoisd.server.limits import LimitTable
+from rwhoisd.server.limits import TOLD, LimitTable
 from rwhoisd.server.listeners import Listener
 from rwhoisd.server.worker import Frames, Ready, Worker, frame
 
@@ -38,6 +38,8 @@ _LEAST_LIFE_SECONDS: Final = 1.0
 _KILL_SECONDS: Final = 2.0  # beyond the drain time
 _READY_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0  # between two looks at what the limits did
+_REPORT_SECONDS: Final = 60.0  # between two lines about it
 _FOLLOWER: Final = -1  # its number among the children
 
 
@@ -81,6 +83,8 @@ class Supervisor:
         self._again = False  # a reload was asked for while a loader ran
         self._serving = False
         self._status: int | None = None
+        self._done = dict.fromkeys(TOLD, 0)  # what the limits did, as it was told last
+        self._reported = -_REPORT_SECONDS
 
     def run(self) -> int:
         """Serve. Gives the exit status: 0 after a stop, 1 when it could not begin."""
@@ -93,7 +97,8 @@ class Supervisor:
         return self._status
 
     def _step(self) -> None:
-        info = signal.sigtimedwait(SIGNALS, _TICK_SECONDS if self._waiting else 3600.0)
+        seconds = _TICK_SECONDS if self._waiting else _LOOK_SECONDS
+        info = signal.sigtimedwait(SIGNALS, seconds)
         number = info.si_signo if info else 0
         if number in (signal.SIGTERM, signal.SIGINT):
             self._status = 0
@@ -101,6 +106,19 @@ class Supervisor:
             self._reload()
         self._reap()
         self._start_waiting()
+        self._report()
+
+    def _report(self) -> None:
+        """Tell what the limits did since this was last told, once in a minute at most."""
+        now = time.monotonic()
+        if now - self._reported < _REPORT_SECONDS:
+            return
+        done = {counter: self._table.total(counter) for counter in TOLD}
+        if done != self._done:
+            news = ((done[c] - self._done.get(c, 0), text) for c, text in TOLD.items())
+            told = ", ".join(f"{number} {text}" for number, text in news if number)
+            logger.warning("limits: %s", told)
+            self._done, self._reported = done, now
 
     # -- children
 

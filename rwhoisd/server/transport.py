@@ -79,6 +79,8 @@ class Timing:
     write_seconds: float = 30.0
     close_seconds: float = 5.0
     batch_lines: int = 64
+    write_octets: int = 4096  # that have to be taken in write_seconds
+    unsent_octets: int = 1 << 26  # that may wait for all slow clients together
 
 
 class Serving(Protocol):
@@ -119,6 +121,8 @@ class Hub:
         self.draining = False
         self.empty = asyncio.Event()  # set when the last connection goes while draining
         self.connections: set[Connection] = set()
+        self.slow: dict[Connection, int] = {}  # that do not take their answers: octets that wait
+        self.unsent = 0  # all of them
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()  # of the last sweep: near enough for idle limits
 
@@ -132,6 +136,20 @@ class Hub:
         for connection in [c for c in self.connections if c.deadline < now]:
             connection.expire(now)
         self.loop.call_later(SWEEP_SECONDS, self.sweep)
+
+    def wait_for(self, connection: "Connection", octets: int) -> None:
+        """A connection lets so many octets wait. Beyond what may wait the worst one goes."""
+        self.slow[connection] = octets
+        self.unsent += octets
+        while self.unsent > self.manners.timing.unsent_octets:
+            worst = max(self.slow, key=self.slow.__getitem__)
+            self.wait_no_more(worst)
+            self.limits.count(Counter.SLOW)
+            worst.abort()
+
+    def wait_no_more(self, connection: "Connection") -> None:
+        """It has taken them, or is gone."""
+        self.unsent -= self.slow.pop(connection, 0)
 
     async def drain(self, seconds: float) -> None:
         """Answer what is under way, end all connections; after ``seconds`` by force."""
@@ -305,6 +323,7 @@ class Connection(asyncio.Protocol):
         """The peer does not take its answers: nothing more is read or answered."""
         self._full = True
         self._unsent = self._transport.get_write_buffer_size()
+        self._hub.wait_for(self, self._unsent)
         self.deadline = self._hub.loop.time() + self._manners.timing.write_seconds
         if not self._closing:
             self._read(False)
@@ -312,6 +331,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The peer goes on taking."""
         self._full = False
+        self._hub.wait_no_more(self)
         if self._closing:
             self._await_end()
         elif self._task is None:
@@ -333,6 +353,7 @@ class Connection(asyncio.Protocol):
         if self._row is not None:
             hub.limits.leave(self._row)
         hub.connections.discard(self)
+        hub.wait_no_more(self)
         if hub.draining and not hub.connections:
             hub.empty.set()
 
@@ -343,7 +364,7 @@ class Connection(asyncio.Protocol):
         hub = self._hub
         if self._full:
             unsent = self._transport.get_write_buffer_size()
-            if unsent < self._unsent:  # slow, but moving
+            if self._unsent - unsent >= self._manners.timing.write_octets:  # slow, but moving
                 self._unsent = unsent
                 self.deadline = now + self._manners.timing.write_seconds
                 return

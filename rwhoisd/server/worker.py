@@ -24,6 +24,7 @@ from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.server import settings, tls
 from rwhoisd.server.aside import ThreadAside
 from rwhoisd.server.forward import StreamConnector
+from rwhoisd.server.gate import Gate
 from rwhoisd.server.limits import LimitTable, WorkerLimits
 from rwhoisd.server.listeners import Listener
 from rwhoisd.server.notices import StoredNotices
@@ -149,12 +150,14 @@ class Worker:
                 programs.run,
                 config.path(programs.folder) if programs.folder else config.state_path,
                 [config.path(path) for path in programs.search],
+                at_once=programs.at_once,
             ),
             connector=StreamConnector(AccessRules.from_texts(config.forward.allow)),
             registry=StoreRegistry(self._store, config.image_path),
             aside=self._aside,
             failures=self._limits,
             turns=self._turns,
+            forwarding=Gate(config.forward.at_once),
         )
         service = Service(self._reader, settings.service(config, access, self._host), ports)
         return Manners(

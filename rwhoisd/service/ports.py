@@ -1,6 +1,7 @@
 """What the service needs of the world outside: each port is implemented by a higher layer."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
@@ -151,6 +152,23 @@ class AtOnce:
         """It is one's turn."""
 
 
+class Gate(Protocol):
+    """So many at once."""
+
+    def place(self, seconds: float) -> AbstractAsyncContextManager[bool]:
+        """A place for as long as the block lasts; False when there was none for ``seconds``."""
+
+
+class Open:
+    """Everybody gets in."""
+
+    @asynccontextmanager
+    async def place(self, seconds: float) -> AsyncIterator[bool]:
+        """A place at once."""
+        del seconds
+        yield True
+
+
 class Failures(Protocol):
     """The failed authentications of client nets, over all workers."""
 
@@ -185,3 +203,4 @@ class Ports:
     aside: Aside = field(default_factory=Inline)
     failures: Failures = field(default_factory=Unlimited)
     turns: Turns = field(default_factory=AtOnce)
+    forwarding: Gate = field(default_factory=Open)

@@ -53,6 +53,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     X_HANDLER: external,
 }
 
+_KEPT_LINE: Final = 256  # octets of a line whose answer is kept: longer ones are not repeated
 _NOT_AVAILABLE: Final = Reply(b"", ResponseCode.DIRECTIVE_NOT_AVAILABLE)
 _NOT_AUTHORIZED: Final = Reply(b"", ResponseCode.NOT_AUTHORIZED)
 
@@ -102,19 +103,21 @@ class Service:
             except RwhoisError as failure:
                 answer = error(failure)
             if not isinstance(answer, Reply):
-                return self._answered_in_turns(answer, image.version, key)
+                return self._answered_in_turns(answer, image.version, line, key)
             reply = answer
-            self._cache.put(image.version, key, reply)
+            if len(line) <= _KEPT_LINE:
+                self._cache.put(image.version, key, reply)
         return reply
 
     async def _answered_in_turns(
-        self, finding: Finding, version: tuple[int, int], key: Hashable
+        self, finding: Finding, version: tuple[int, int], line: bytes, key: Hashable
     ) -> Reply:
         try:
             reply = self._queries.reply(await self._found_in_turns(finding))
         except RwhoisError as failure:
             reply = error(failure)
-        self._cache.put(version, key, reply)
+        if len(line) <= _KEPT_LINE:
+            self._cache.put(version, key, reply)
         return reply
 
     async def _found_in_turns(self, finding: Finding) -> Found:
@@ -176,7 +179,8 @@ class Service:
             return self._queries.reply(found)
         if not found.referrals:
             return self._queries.reply(found)
-        return Forwarded(self.settings, connector, line, peer.limit).reply(found)
+        forwarded = Forwarded(self.settings, self._context.ports, connector, line, peer.limit)
+        return forwarded.reply(found)
 
     def _directive(self, peer: Peer, request: DirectiveRequest) -> Answering:
         """Known, switched on, allowed to this client; then its handler (§2)."""

@@ -27,7 +27,7 @@ class ForwardLimits:
     depth: int = 4  # referrals followed one after the other
     servers: int = 8  # servers asked
     seconds: float = 10.0  # for all of it
-    octets: int = 1 << 20  # taken from one server
+    octets: int = 1 << 20  # taken from all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class ServiceSettings:
     clear_passwords: bool = True  # from everywhere; False: only by TLS and on this machine
     may_transfer: Rule = everybody  # of an authority area
     forward: ForwardLimits = field(default_factory=ForwardLimits)
+    program_options: bool = False  # clients may give external directives arguments with a dash
     cache_octets: int = 8 << 20  # of answers kept for repeats, per worker; 0: none
 
 
