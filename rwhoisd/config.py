@@ -223,6 +223,14 @@ class LimitsConfig(Section):
         " Takes effect: reload.",
     )
     spool_octets: Positive = Field(65536, description="Longest registration. Takes effect: reload.")
+    spool_lines: Positive = Field(
+        4096, description="Lines of one registration. Takes effect: reload."
+    )
+    spool_seconds: Seconds = Field(
+        600.0,
+        description="Time from -register on to -register off; what takes longer is given up, and"
+        " -register off is told so. Takes effect: reload.",
+    )
     objects: Positive = Field(
         20, description="Objects per answer until -limit says otherwise. Takes effect: reload."
     )
@@ -296,7 +304,34 @@ class DirectiveConfig(AccessConfig):
     enabled: bool = Field(True, description="Whether it can be used. Takes effect: reload.")
 
 
-class ProgramConfig(Section):
+class CageConfig(Section):
+    """Bounds of a program that is run for a client, without a shell and with next to nothing."""
+
+    seconds: Seconds = Field(10.0, description="Time before it is killed. Takes effect: reload.")
+    output_octets: Positive = Field(
+        1048576, description="Output before it is killed. Takes effect: reload."
+    )
+    memory_octets: Count = Field(
+        1073741824,
+        description="Address space of each of its processes; 0: no limit. Takes effect: reload.",
+    )
+    user: str = Field(
+        "", description="User to run as; needs a server that runs as root. Takes effect: reload."
+    )
+
+
+class ParseConfig(CageConfig):
+    """Parse programs: what a class has look at each registration before it counts."""
+
+    spool: Path | None = Field(
+        None,
+        description="Folder for the files that they get, made when missing; it has to be within"
+        " reach of the user they run as. Default: spool in the state folder."
+        " Takes effect: reload.",
+    )
+
+
+class ProgramConfig(CageConfig):
     """One external directive ``-X-name``: a program that is run without a shell."""
 
     name: str = Field(pattern=r"^[!-~]+$", description="The word after -X-. Takes effect: reload.")
@@ -309,17 +344,10 @@ class ProgramConfig(Section):
     match_octets: Positive | None = Field(
         None, description="Characters of the name that have to be typed. Takes effect: reload."
     )
-    seconds: Seconds = Field(10.0, description="Time before it is killed. Takes effect: reload.")
-    output_octets: Positive = Field(
-        1048576, description="Output before it is killed. Takes effect: reload."
-    )
-    user: str = Field(
-        "", description="User to run as; needs a server that runs as root. Takes effect: reload."
-    )
 
 
 class ProgramsConfig(Section):
-    """External directives. Without any row there is none."""
+    """Programs that are run for clients: external directives, and what classes have parsed."""
 
     folder: Path | None = Field(
         None,
@@ -342,6 +370,7 @@ class ProgramsConfig(Section):
         " refused (338), as they could make a program do what it is not meant to."
         " Takes effect: reload.",
     )
+    parse: ParseConfig = Field(ParseConfig(), description=ParseConfig.__doc__)
     run: tuple[ProgramConfig, ...] = Field((), description="The programs. Takes effect: reload.")
 
 
@@ -590,6 +619,7 @@ def from_arin(
         "programs": {
             "folder": ".",
             "search": [settings.bin_path],
+            "parse": {"spool": settings.register_spool},
             "run": [_arin_program(row) for row in settings.x_directives],
         },
         "access_files": {"allow": settings.security_allow, "deny": settings.security_deny},

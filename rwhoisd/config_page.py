@@ -55,7 +55,14 @@ _TITLES: Final = {
         "`[transfer.AREA]`",
         'Who may `-xfer` an authority area: `[transfer."192.0.2.0/24"]`.',
     ),
-    "programs": ("`[programs]`", "External directives, `-X-NAME`. Without any there is none."),
+    "programs": (
+        "`[programs]`",
+        "What is run for clients: external directives `-X-NAME`, and what classes have parsed.",
+    ),
+    "programs.parse": (
+        "`[programs.parse]`",
+        "Bounds of parse programs, see [registration](registration.md).",
+    ),
     "programs.run[]": ("`[[programs.run]]`", "One table per program; it is run without a shell."),
     "access_files": ("`[access_files]`", "Allow and deny files as ARIN's server reads them."),
     "log": ("`[log]`", "What is written down."),

@@ -33,6 +33,7 @@ class Dialect:
     register_blank: bool  # A12: "%register ID: x"
     register_checks_references: bool  # R3.3.9-19: 323, which ARIN's server never gives
     register_checks_scheme: bool  # R2.3.6-6: a Guard-Scheme that nobody can use is 321
+    key_needs_index: bool  # §6.3: 324 only if a query for the key could find its first attribute
     mod_checks_key: bool  # R3.3.9-20: a mod to another object's key is 324; not at ARIN's (§6.4)
     mod_finds_by_query: bool  # §6.4: what "id=X" passes by (referrals, not indexed) is 336
     arin_schema: bool  # A17: line order, "Text"
@@ -71,6 +72,7 @@ ARIN: Final = Dialect(
     register_blank=True,
     register_checks_references=False,
     register_checks_scheme=False,
+    key_needs_index=True,
     mod_checks_key=False,
     mod_finds_by_query=True,
     arin_schema=True,
@@ -105,6 +107,7 @@ RFC: Final = Dialect(
     register_blank=False,
     register_checks_references=True,
     register_checks_scheme=True,
+    key_needs_index=False,
     mod_checks_key=True,
     mod_finds_by_query=False,
     arin_schema=False,

@@ -2,8 +2,9 @@
 
 ``re:PATTERN`` is a POSIX extended expression; in ARIN's templates it is one of Henry Spencer's
 V8 library (arin-rwhoisd.md §11.5). Both are translated for RE2, so that no pattern of a
-template and no value of a client can take more than linear time. A pattern may match anywhere
-in the value: the author of the template anchors (N1). Other texts are for people only.
+template and no value of a client can take more than linear time; what RE2 works through for each
+character is bounded, too. A pattern may match anywhere in the value: the author of the template
+anchors (N1). Other texts are for people only.
 """
 
 import re
@@ -41,6 +42,10 @@ _CLASS_NAMES: Final = frozenset(
 )
 _INTERVAL: Final = re.compile(r"\{(\d+)(,(\d*))?\}")
 _REPEATS: Final = "*+?"
+# RE2 may have to look at each instruction for each octet of a value: 64 kB against the largest
+# pattern takes seconds, in a thread of its own. ``^.{1,1000}$`` has 9,000 of them.
+MOST_INSTRUCTIONS: Final = 10_000
+_MEMORY_OCTETS: Final = 1 << 20  # of one pattern, and of what is remembered while it matches
 
 
 class PatternError(ValueError):
@@ -51,7 +56,7 @@ class PatternError(ValueError):
 def matcher(format_text: str, flavour: Flavour) -> Callable[[str], bool] | None:
     """A test of values against a Format; None when the Format is text for people.
 
-    Raises: PatternError, when the pattern is not well formed.
+    Raises: PatternError, when the pattern is not well formed, or too large.
     """
     if format_text[: len(FORMAT_RE)].lower() != FORMAT_RE:
         return None
@@ -59,10 +64,13 @@ def matcher(format_text: str, flavour: Flavour) -> Callable[[str], bool] | None:
     options = re2.Options()
     options.case_sensitive = flavour is not Flavour.V8
     options.log_errors = False
+    options.max_mem = _MEMORY_OCTETS
     try:
         compiled = re2.compile(translate(pattern, flavour), options)
     except re2.error as error:
         raise PatternError(f"pattern {pattern!r}: {_reason(error)}") from None
+    if compiled.programsize > MOST_INSTRUCTIONS:
+        raise PatternError(f"pattern {pattern!r}: pattern too large, let it repeat less")
     if flavour is Flavour.V8_UPPER:
         return lambda value: compiled.search(value.translate(_CAPITALS)) is not None
     return lambda value: compiled.search(value) is not None

@@ -47,7 +47,7 @@ def violations(
     """Broken rules of an object whose lines have canonical names, in the order they are told.
 
     Missing attributes (322), repetitions (320), formats (321), references (323), the scheme of a
-    guardian (321); last what no object of the class passes: a parse program (402).
+    guardian (321).
     ``exists``: whether there is an object with this ID. ``schemes``: those that can be used.
     """
     found = ObjectRules(class_def, Flavour.of(dialect)).violations(obj.lines)
@@ -59,10 +59,6 @@ def violations(
         yield from dangling(obj, class_def, exists)
     if dialect.register_checks_scheme and class_def.name.lower() == GUARDIAN_CLASS:
         yield from _unknown_schemes(obj.lines, schemes)
-    if class_def.parse_program:
-        # Never to be passed by, as it may be what decides who registers what (§6.6).
-        message = f"class {class_def.name}: its parse program cannot be run"
-        yield Violation(ResponseCode.UNIDENTIFIED, "", message)
 
 
 def _placed_twice(lines: Sequence[Line]) -> Iterator[Violation]:

@@ -45,10 +45,15 @@ _OK: Final = b"%ok"
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """Bounds of one session. ``line_octets`` holds in rfc mode; in arin mode lines are cut."""
+    """Bounds of one session. ``line_octets`` holds in rfc mode; in arin mode lines are cut.
+
+    A registration that goes beyond ``spool_…`` is given up, which ``-register off`` is told.
+    """
 
     line_octets: int = 2048
     spool_octets: int = 65536
+    spool_lines: int = 4096
+    spool_seconds: float = 600.0  # from -register on to -register off; the service has the clock
     objects: int = DEFAULT_LIMIT
 
 
@@ -63,9 +68,9 @@ class Peer:
         "forward",
         "holdconnect",
         "limit",
+        "limits",
         "secure",
         "spool",
-        "spool_octets",
     )
 
     def __init__(self, address: str, limits: SessionLimits) -> None:
@@ -78,7 +83,7 @@ class Peer:
         self.secure = False  # nobody on the way can read or change what is said: TLS
         self.credentials: Credentials | None = None
         self.spool: Spool | None = None  # set between -register on and off
-        self.spool_octets = limits.spool_octets
+        self.limits = limits
 
 
 class Session:

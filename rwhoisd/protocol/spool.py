@@ -1,11 +1,12 @@
 """The spool of ``-register``: lines kept between ``on`` and ``off`` (arin-rwhoisd.md §6.2)."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from rwhoisd.protocol.requests import BLANKS
 
 Action = Literal["add", "mod", "del"]
+NEW: Final = "_NEW_"  # between the two records of a mod
 Record = tuple[tuple[str, str], ...]
 
 
@@ -16,17 +17,21 @@ class Spool:
     action: Action
     maintainer: str
     max_octets: int
+    max_lines: int
+    opened: float = 0.0  # seconds of whatever clock its owner goes by
     lines: list[bytes] = field(default_factory=list)
     octets: int = 0
     refusal: str = ""  # why it can no longer be registered; told at -register off
 
     def append(self, line: bytes) -> None:
-        """Keep a line; beyond the limit the spool is given up and holds nothing."""
+        """Keep a line; beyond the limits the spool is given up and holds nothing."""
         if self.refusal:
             return
         self.octets += len(line) + 1
         if self.octets > self.max_octets:
             self.refuse(f"registration longer than {self.max_octets} octets")
+        elif len(self.lines) == self.max_lines:
+            self.refuse(f"registration longer than {self.max_lines} lines")
         else:
             self.lines.append(line)
 
@@ -55,7 +60,7 @@ def records(lines: list[bytes]) -> list[Record]:
 
 def is_separator(line: str) -> bool:
     """Whether ``line`` parts two records: ``---…`` or ``_NEW_`` in any case."""
-    return line.startswith("---") or line.upper() == "_NEW_"
+    return line.startswith("---") or line.upper() == NEW
 
 
 def _pair(line: str) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ carries no database.
 import asyncio
 import importlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -88,6 +88,20 @@ class StoreRegistry:
         with unavailable(f"a registration in {area}"):
             store = await self._store.get()
             result = await store.run(area, work, author=author, source=SOURCE)
+        await self._publish(store)
+        return result
+
+    async def run_all(
+        self,
+        areas: Sequence[str],
+        work: Callable[[Mapping[str, AreaChange]], Awaitable[_T]],
+        *,
+        author: str,
+    ) -> _T:
+        """The same for several areas, in one transaction."""
+        with unavailable(f"a registration in {', '.join(areas)}"):
+            store = await self._store.get()
+            result = await store.run_all(areas, work, author=author, source=SOURCE)
         await self._publish(store)
         return result
 

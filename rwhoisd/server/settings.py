@@ -37,7 +37,13 @@ def service(config: Config, access: Access, host: str) -> ServiceSettings:
         dialect=DIALECTS[config.compat],
         host=config.host or host,
         contact=config.contact,
-        limits=SessionLimits(limits.line_octets, limits.spool_octets, limits.objects),
+        limits=SessionLimits(
+            limits.line_octets,
+            limits.spool_octets,
+            limits.spool_lines,
+            limits.spool_seconds,
+            limits.objects,
+        ),
         max_objects=limits.max_objects,
         allowed=Allowed(
             config.query.wildcard,

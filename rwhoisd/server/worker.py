@@ -150,6 +150,8 @@ class Worker:
                 programs.run,
                 config.path(programs.folder) if programs.folder else config.state_path,
                 [config.path(path) for path in programs.search],
+                parse=programs.parse,
+                spool=config.path(programs.parse.spool or config.state_path / "spool"),
                 at_once=programs.at_once,
             ),
             connector=StreamConnector(AccessRules.from_texts(config.forward.allow)),

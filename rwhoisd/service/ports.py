@@ -1,6 +1,7 @@
 """What the service needs of the world outside: each port is implemented by a higher layer."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
@@ -46,6 +47,33 @@ class ProgramResult:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Parsing:
+    """A registration for a parse program to look at (arin-rwhoisd.md §6.6).
+
+    ``maintainer`` and ``client`` are bytes read as latin-1. ``content`` is what its file holds.
+    """
+
+    program: str
+    action: str  # ADD, MOD or DEL
+    maintainer: str
+    client: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """How a parse program ended, and what its file holds now.
+
+    ``status`` is None when it did not come to an end by itself; ``failure`` says why.
+    """
+
+    output: bytes
+    status: int | None
+    content: bytes
+    failure: str = ""
+
+
 class Programs(Protocol):
     """Runs external programs: no shell, bounded in time and output, as another user."""
 
@@ -54,6 +82,9 @@ class Programs(Protocol):
 
         Whatever happens (no program, too slow, too much output, exit status) is in the result.
         """
+
+    async def parse(self, parsing: Parsing) -> Parsed:
+        """Have a parse program look at a registration. Whatever happens is in the result."""
 
 
 class ForwardError(Exception):
@@ -91,8 +122,8 @@ class AreaChange(Protocol):
     async def key_taken(self, obj: Object) -> bool:
         """Whether another object of the class has the primary key of ``obj``."""
 
-    async def add(self, obj: Object) -> StoredObject:
-        """Add an object."""
+    async def add(self, obj: Object, *, unique: bool = True) -> StoredObject:
+        """Add an object; ``unique`` as in ``modify``."""
 
     async def modify(
         self, row: int, obj: Object, *, seen: str | None = None, unique: bool = True
@@ -120,6 +151,18 @@ class Registry(Protocol):
 
         It is called again, with a new change, when another change was in the way: it must have
         no effect but on the change.
+        """
+
+    async def run_all(
+        self,
+        areas: Sequence[str],
+        work: Callable[[Mapping[str, AreaChange]], Awaitable[T]],
+        *,
+        author: str,
+    ) -> T:
+        """The same for several areas: in one transaction, so that all of it happens or nothing.
+
+        ``work`` gets the changes by the names in ``areas``.
         """
 
 
@@ -201,6 +244,7 @@ class Ports:
     connector: Connector | None = None
     registry: Registry | None = None
     aside: Aside = field(default_factory=Inline)
+    clock: Callable[[], float] = time.monotonic  # seconds
     failures: Failures = field(default_factory=Unlimited)
     turns: Turns = field(default_factory=AtOnce)
     forwarding: Gate = field(default_factory=Open)

@@ -3,14 +3,16 @@
 ``on`` opens a spool in the session, ``off`` takes it and does what it says. The order of the
 checks is ARIN's, with its defects mended: an unknown attribute stops it (B7), values are kept as
 sent (B8), keys compare by equality (B21), guardians of an area are asked on add (B43), and a mod
-stays in its area and class (B44).
+stays in its area and class (B44). What a class's parse program makes of a registration is checked
+as if a client had sent it. Nothing is locked while somebody is waited for: the store is asked last,
+for one transaction.
 """
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar, cast, get_args
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self, TypeVar, cast, get_args
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import StoredObject
@@ -27,15 +29,17 @@ from rwhoisd.directory.registration import (
     violations,
 )
 from rwhoisd.directory.schema import BASE_ATTRIBUTES, ClassDef
+from rwhoisd.directory.validate import references
 from rwhoisd.image.reader import Image
 from rwhoisd.image.scopes import REFERRAL_CLASS
-from rwhoisd.protocol.replies import OK, Reply
+from rwhoisd.protocol.replies import OK, Reply, error
 from rwhoisd.protocol.requests import DirectiveRequest
 from rwhoisd.protocol.session import Peer
 from rwhoisd.protocol.spool import Action, Record, Spool, records
 from rwhoisd.service.context import Answering, Context, syntax_error
 from rwhoisd.service.guardians import Guardians, is_clear, normalized, wire_text
-from rwhoisd.service.ports import AreaChange, Registry
+from rwhoisd.service.parsing import AbandonedError, content, parsed, replacement
+from rwhoisd.service.ports import AreaChange, Parsing, Registry
 from rwhoisd.service.security import SCHEMES, accepts_secrets
 
 log = logging.getLogger(__name__)
@@ -55,19 +59,26 @@ def register(context: Context, peer: Peer, request: DirectiveRequest) -> Answeri
     arguments = request.arguments
     match arguments[0].lower() if arguments else "":
         case "on":
-            return _open(peer, arguments[1:])
+            return _open(context, peer, arguments[1:])
         case "off" if peer.spool is not None:
             return _finish(context, peer, peer.spool)
     raise syntax_error()
 
 
-def _open(peer: Peer, words: Sequence[str]) -> Reply:
+def _open(context: Context, peer: Peer, words: Sequence[str]) -> Reply:
     """400 inside of a registration, 338 for a wrong action or no mail address (R3.3.9-7)."""
     if peer.spool is not None:
         raise RwhoisError(ResponseCode.DIRECTIVE_NOT_AVAILABLE)
     if len(words) < 2 or words[0].lower() not in ACTIONS or not _MAIL.match(words[1]):
         raise syntax_error()
-    peer.spool = Spool(cast("Action", words[0].lower()), words[1], peer.spool_octets)
+    limits = peer.limits
+    peer.spool = Spool(
+        cast("Action", words[0].lower()),
+        words[1],
+        limits.spool_octets,
+        limits.spool_lines,
+        context.ports.clock(),
+    )
     return OK
 
 
@@ -77,17 +88,20 @@ def _finish(context: Context, peer: Peer, spool: Spool) -> Awaitable[Reply]:
     registry = context.ports.registry
     if registry is None:
         raise RwhoisError(ResponseCode.DIRECTIVE_NOT_AVAILABLE)
+    seconds = peer.limits.spool_seconds
+    if context.ports.clock() - spool.opened > seconds:
+        spool.refuse(f"registration took longer than {seconds:g} seconds")
     if spool.refusal:
         raise syntax_error(spool.refusal)
     registration = Registration(context, registry, peer, spool.maintainer)
     found = records(spool.lines)
     match spool.action:
         case "add":
-            return registration.add(found)
+            return registration.told(registration.add(found))
         case "mod":
-            return registration.modify(found)
+            return registration.told(registration.modify(found))
         case "del":
-            return registration.delete(found)
+            return registration.told(registration.delete(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +117,14 @@ class Wanted:
         """Whether it is to guard other objects."""
         return self.class_def.name.lower() == GUARDIAN_CLASS
 
-    def object(self, lines: Sequence[Line], order: int = 0) -> Object:
-        """The object of these lines."""
-        name = self.class_def.name
-        return Object(self.area.name.text, name, tuple(lines), source=SOURCE, order=order)
+    def without_id(self) -> Self:
+        """The same without ID lines: a new object gets one of the server's (N23)."""
+        return replace(self, lines=tuple(line for line in self.lines if line[0] != "ID"))
+
+    def object(self, lines: Sequence[Line] | None = None, order: int = 0) -> Object:
+        """The object of its lines, or of these."""
+        kept = self.lines if lines is None else tuple(lines)
+        return Object(self.area.name.text, self.class_def.name, kept, source=SOURCE, order=order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +146,41 @@ class Registration:
         self._image: Image = context.image(peer)
         self._peer = peer
         self._guardians = Guardians(self._image, peer, context.ports)
+        self._said = b""  # by parse programs
+
+    async def told(self, coming: Awaitable[Reply]) -> Reply:
+        """What comes of it, behind what parse programs had to say."""
+        try:
+            reply = await coming
+        except AbandonedError as abandoned:
+            reply = abandoned.reply
+        except RwhoisError as failure:
+            reply = error(failure)
+        return reply._replace(body=self._said + reply.body)
 
     async def add(self, found: Sequence[Record]) -> Reply:
         """Adds the one record; answers with the ID and Updated it got (§6.3)."""
         if len(found) > 1:
             raise syntax_error(_TOO_MANY)
-        wanted = self._wanted(found[0])
+        wanted = self._wanted(found[0]).without_id()
         require_master(wanted.area)
-        lines = [line for line in wanted.lines if line[0] != "ID"]  # the server's own (N23)
-        self._check(wanted, lines)
+        await self._check(wanted)
         guardians = self._guardians
         if not await guardians.decided(lambda: guardians.satisfied_for_area(wanted.area)):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
-        kept = await self._kept(wanted, lines)
+        wanted = await self._kept(wanted)
+        unique = self._is_unique(wanted.class_def)
+        if wanted.class_def.parse_program:
+            if unique:  # a program does not hear of what is refused anyway
+                await self._change(wanted.area, lambda c: _require_free_key(c, wanted.object()))
+            wanted = await self._parsed("ADD", wanted)
+        final = wanted
 
         async def store(change: AreaChange) -> Object:
-            object_id = f"{change.serial.text}.{wanted.area.name.id_suffix}"
-            obj = self._object(wanted, kept, change, object_id)
-            if await change.key_taken(obj):
-                raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
-            await change.add(obj)
+            obj = self._object(final, change, await _new_id(change, final.area))
+            if unique:
+                await _require_free_key(change, obj)
+            await change.add(obj, unique=unique)
             return obj
 
         return self._registered(await self._change(wanted.area, store))
@@ -161,25 +194,34 @@ class Registration:
         wanted = self._wanted(found[1])
         require_master(wanted.area)
         target = await self._target(found[0])
-        self._check(wanted, wanted.lines)
+        await self._check(wanted)
         require_same_version(wanted.lines, target.object_id, target.updated)
         await self._authorized(target.objects)
         before = target.objects[0]
         require_same_place(before.object, wanted.area, wanted.class_def)
-        kept = await self._kept(wanted, wanted.lines, before.object)
+        wanted = await self._kept(wanted, before.object)
         unique = self._context.dialect.mod_checks_key
+        if wanted.class_def.parse_program:
+            if unique:
+                moved = wanted.object()
+                await self._change(wanted.area, lambda c: self._require_key(c, moved, before))
+            wanted = await self._parsed("MOD", wanted, target)
+        final = wanted
 
         async def store(change: AreaChange) -> None:
-            obj = self._object(wanted, kept, change, target.object_id)
-            if unique and await self._key_moved(change, obj, before):
-                raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
+            obj = self._object(final, change, target.object_id)
+            if unique:
+                await self._require_key(change, obj, before)
             await change.modify(before.row, obj, seen=target.updated, unique=unique)
 
         await self._change(wanted.area, store)
         return OK
 
     async def delete(self, found: Sequence[Record]) -> Reply:
-        """Removes the objects with the ID and Updated of the first record (§6.5)."""
+        """Removes the objects with the ID and Updated of the first record (§6.5).
+
+        They may be of several areas, as data of others has IDs twice: all go or none.
+        """
         if not found[0]:
             raise syntax_error(_NO_RECORD)
         target = await self._target(found[0])
@@ -187,14 +229,17 @@ class Registration:
         for area in areas.values():
             require_master(area)
         await self._authorized(target.objects)
-        for name, area in areas.items():
-            rows = [stored.row for stored in target.objects if stored.object.area == name]
+        for stored in target.objects:
+            area = areas[stored.object.area]
+            class_def = area.schema.class_def(stored.object.class_name)
+            if class_def is not None and class_def.parse_program:
+                await self._examined("DEL", area, class_def, stored.object.lines)
 
-            async def remove(change: AreaChange, rows: Sequence[int] = rows) -> None:
-                for row in rows:
-                    await change.delete(row, seen=target.updated)
+        async def remove(changes: Mapping[str, AreaChange]) -> None:
+            for stored in target.objects:
+                await changes[stored.object.area].delete(stored.row, seen=target.updated)
 
-            await self._change(area, remove)
+        await _plain(self._registry.run_all(tuple(areas), remove, author=self._maintainer))
         return OK
 
     # -- what a record says
@@ -212,18 +257,20 @@ class Registration:
         require_known(record, class_def)
         return Wanted(area, class_def, tuple(_canonical(record, class_def, area.charset)))
 
-    def _check(self, wanted: Wanted, lines: Sequence[Line]) -> None:
+    async def _check(self, wanted: Wanted) -> None:
         """Required attributes, repetitions, formats, references. Raises: RwhoisError 320-323."""
+        obj = wanted.object()
+        named = {value for _, value in references(obj, wanted.class_def)}
         found = violations(
-            wanted.object(lines),
+            obj,
             wanted.class_def,
             self._context.dialect,
-            exists=self._exists,
+            exists={value for value in named if self._exists(value)}.__contains__,
             schemes=SCHEMES,
         )
-        for violation in found:
-            if violation.code is ResponseCode.UNIDENTIFIED:
-                log.error("%s", violation.message)
+        # Aside, as a pattern of the class may take its time over a long value.
+        violation = await self._context.ports.aside.run(lambda: next(found, None))
+        if violation is not None:
             raise RwhoisError(violation.code, violation.attribute)
 
     def _exists(self, object_id: str) -> bool:
@@ -256,47 +303,117 @@ class Registration:
         if not await self._guardians.decided(all_satisfied):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
 
+    # -- parse programs
+
+    async def _parsed(self, action: str, wanted: Wanted, target: Target | None = None) -> Wanted:
+        """What the class's parse program makes of an object that is to be (§6.6).
+
+        Nothing is taken for granted of it. Raises: AbandonedError; RwhoisError as for what a
+        client sends, and 338, when it is of another area or class or has another ID.
+        """
+        old = () if target is None else (target.objects[0].object.lines,)
+        found = await self._examined(action, wanted.area, wanted.class_def, *old, wanted.lines)
+        try:
+            if target is None and len(found) > 1:
+                raise syntax_error(_TOO_MANY)
+            made = self._wanted(replacement(found))
+            require_same_place(wanted.object(), made.area, made.class_def)
+            if target is None:
+                made = made.without_id()
+            else:
+                require_same_version(made.lines, target.object_id, target.updated)
+            await self._check(made)
+            return await self._kept(made, wanted.object())
+        except RwhoisError as failure:
+            program = wanted.class_def.parse_program
+            log.warning("what %s makes of a %s: %s", program, wanted.class_def.name, failure)
+            raise
+
+    async def _examined(
+        self, action: str, area: AuthorityArea, class_def: ClassDef, *parts: Sequence[Line]
+    ) -> Sequence[Record]:
+        """What the parse program of a class leaves of these records. Raises: AbandonedError."""
+        parsing = Parsing(
+            class_def.parse_program,
+            action,
+            self._maintainer,
+            self._peer.client,
+            content(area.charset, *parts),
+        )
+        said, found = await parsed(self._context, self._peer, parsing, class_def.name)
+        self._said += said
+        return found
+
     # -- what is written
 
     async def _change(self, area: AuthorityArea, work: Callable[[AreaChange], Awaitable[_T]]) -> _T:
-        return await self._registry.run(area.name.text, work, author=self._maintainer)
+        return await _plain(self._registry.run(area.name.text, work, author=self._maintainer))
 
     def _area(self, stored: StoredObject) -> AuthorityArea:
         return next(a for a in self._image.areas if a.name.text == stored.object.area)
 
-    async def _kept(
-        self, wanted: Wanted, lines: Sequence[Line], before: Object | None = None
-    ) -> Sequence[Line]:
-        """The lines as they are kept: secrets of guardians hashed, before anything is locked.
+    async def _kept(self, wanted: Wanted, before: Object | None = None) -> Wanted:
+        """The object as it is kept: secrets of guardians hashed, before anything is locked.
 
         Raises: RwhoisError 420, when a secret came where others could read it; 321.
         """
         if not wanted.is_guardian:
-            return lines
+            return wanted
+        lines = wanted.lines
         if is_clear(lines, before) and not accepts_secrets(self._context.settings, self._peer):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED, "TLS needed")
-        return await self._context.ports.aside.run(lambda: normalized(lines, before))
+        kept = await self._context.ports.aside.run(lambda: normalized(lines, before))
+        return replace(wanted, lines=kept)
 
-    def _object(
-        self, wanted: Wanted, lines: Sequence[Line], change: AreaChange, object_id: str
-    ) -> Object:
+    def _object(self, wanted: Wanted, change: AreaChange, object_id: str) -> Object:
         """The object as it is stored: lines as sent, ID and Updated last when not sent."""
         order = late_order(int(change.serial.text))  # what was registered comes last (§8.6)
-        return wanted.object(stamped(lines, object_id, change.serial.text), order)
+        return wanted.object(stamped(wanted.lines, object_id, change.serial.text), order)
 
-    async def _key_moved(self, change: AreaChange, obj: Object, before: StoredObject) -> bool:
-        """Whether the object was given a primary key that another one has."""
-        area = self._area(before)
-        class_def = area.schema.class_def(obj.class_name)
-        if class_def is None or obj.key_values(class_def) == before.object.key_values(class_def):
-            return False
-        return await change.key_taken(obj)
+    def _is_unique(self, class_def: ClassDef) -> bool:
+        """Whether a new object may not have the primary key of another one (324)."""
+        keys = class_def.key_attributes
+        return not self._context.dialect.key_needs_index or (bool(keys) and keys[0].indexed)
+
+    async def _require_key(self, change: AreaChange, obj: Object, before: StoredObject) -> None:
+        """Raises: RwhoisError 324, when it was given a primary key that another one has."""
+        class_def = self._area(before).schema.class_def(obj.class_name)
+        if class_def and obj.key_values(class_def) != before.object.key_values(class_def):
+            await _require_free_key(change, obj)
 
     def _registered(self, obj: Object) -> Reply:
         blank = " " if self._context.dialect.register_blank else ""
         return self._context.reply(
             f"%register ID:{blank}{obj.id}", f"%register Updated:{blank}{obj.updated}"
         )
+
+
+async def _plain(change: Awaitable[_T]) -> _T:
+    """What a change gives; what the store refuses is told by its code alone, as all else is."""
+    try:
+        return await change
+    except RwhoisError as failure:
+        raise RwhoisError(failure.code) from None
+
+
+async def _require_free_key(change: AreaChange, obj: Object) -> None:
+    """Raises: RwhoisError 324, when another object has this primary key."""
+    if await change.key_taken(obj):
+        raise RwhoisError(ResponseCode.KEY_NOT_UNIQUE)
+
+
+async def _new_id(change: AreaChange, area: AuthorityArea) -> str:
+    """An ID that no object has or had: by the serial, which each change of an area has alone.
+
+    It grows over nodes and workers, and when the area is gone and made anew (B20). IDs in
+    loaded data may look like it, so it is looked for all the same.
+    """
+    serial, suffix = change.serial.text, area.name.id_suffix
+    object_id, number = f"{serial}.{suffix}", 1
+    while await change.find(object_id):
+        number += 1
+        object_id = f"{serial}-{number}.{suffix}"
+    return object_id
 
 
 def _required(record: Record, name: str) -> str:

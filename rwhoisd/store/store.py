@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -195,13 +195,31 @@ class Store:
         An exception rolls everything back. Raises: RwhoisError 340 for an unknown area unless
         ``create``, StoreLockedError when others did not let go (see ``run``), StoreError.
         """
+        changing = self.changes((area,), author=author, source=source, create=create)
+        async with changing as changes:
+            yield changes[area]
+
+    @asynccontextmanager
+    async def changes(
+        self, areas: Iterable[str], *, author: str, source: str, create: bool = False
+    ) -> AsyncIterator[Mapping[str, AreaChange]]:
+        """Changes of several areas by the names given, in one transaction: all happen or none.
+
+        The areas are locked in one order, so that two of these never wait for each other.
+        Raises: as ``change``.
+        """
+        names = sorted(((AreaName.from_text(area), area) for area in areas), key=_lock_order)
         async with self._writing() as connection:
-            name = AreaName.from_text(area)
-            change = AreaChange(connection, name, author=author, source=source)
-            yield await change.start(self._now(), create=create)
-            await change.finish()
-            if change.changed:
-                await announce(connection, name.key)
+            changes = {}
+            for name, area in names:
+                change = AreaChange(connection, name, author=author, source=source)
+                changes[area] = await change.start(self._now(), create=create)
+            yield changes
+            for change in changes.values():
+                await change.finish()
+            for name, area in names:
+                if changes[area].changed:
+                    await announce(connection, name.key)
 
     async def listen(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` now and at each change of anybody, until the connection is lost.
@@ -229,6 +247,22 @@ class Store:
         async def work() -> _T:
             async with self.change(area, author=author, source=source, create=create) as change:
                 return await callback(change)
+
+        return await self._tried(work)
+
+    async def run_all(
+        self,
+        areas: Iterable[str],
+        callback: Callable[[Mapping[str, AreaChange]], Awaitable[_T]],
+        *,
+        author: str,
+        source: str,
+    ) -> _T:
+        """The same for several areas, in one transaction; the changes by the names given."""
+
+        async def work() -> _T:
+            async with self.changes(areas, author=author, source=source) as changes:
+                return await callback(changes)
 
         return await self._tried(work)
 
@@ -472,6 +506,10 @@ class Store:
         query = select(n.received, n.kind, n.peer, n.text).order_by(n.notice_id.desc())
         async with self._reading() as connection:
             return [Notice(*row) for row in await connection.execute(query.limit(limit))]
+
+
+def _lock_order(named: tuple[AreaName, str]) -> str:
+    return named[0].key
 
 
 async def _area_id(connection: AsyncConnection, area: str) -> int:

@@ -11,7 +11,7 @@ from rwhoisd.protocol.requests import DirectiveRequest, QueryRequest, Request, S
 from rwhoisd.protocol.session import Session, SessionLimits
 from rwhoisd.protocol.spool import Spool
 
-LIMITS = SessionLimits(line_octets=64, spool_octets=200)
+LIMITS = SessionLimits(line_octets=64, spool_octets=200, spool_lines=5)
 LINES = st.one_of(
     st.sampled_from(
         [
@@ -34,7 +34,8 @@ def answer(session: Session, request: Request) -> Reply:
             case ("holdconnect", text):
                 peer.holdconnect = text == "on"
             case ("register", "on"):
-                peer.spool = Spool("add", "a@example.net", peer.spool_octets)
+                limits = peer.limits
+                peer.spool = Spool("add", "a@example.net", limits.spool_octets, limits.spool_lines)
             case ("register", "off"):
                 lines = peer.spool.lines if peer.spool else []
                 peer.spool = None

@@ -1,7 +1,7 @@
 """A small directory for the tests of the service, and ports that remember what they were asked."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,14 @@ from rwhoisd.protocol.directives import Directive
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import Request
 from rwhoisd.protocol.session import Session
-from rwhoisd.service.ports import AreaChange, ForwardError, Notice, ProgramResult
+from rwhoisd.service.ports import (
+    AreaChange,
+    ForwardError,
+    Notice,
+    Parsed,
+    Parsing,
+    ProgramResult,
+)
 from rwhoisd.service.service import Service
 from rwhoisd.service.settings import ServiceSettings
 from rwhoisd.testing.memory_source import MemorySource
@@ -138,6 +145,12 @@ class FakeNotices:
 class FakePrograms:
     result: ProgramResult = field(default_factory=lambda: ProgramResult(b""))
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    parsed: Parsed | None = None  # None: exit status 0, the file as it was
+    parsings: list[Parsing] = field(default_factory=list)
+
+    async def parse(self, parsing: Parsing) -> Parsed:
+        self.parsings.append(parsing)
+        return self.parsed or Parsed(b"", 0, parsing.content)
 
     async def run(self, directive: Directive, arguments: Sequence[str]) -> ProgramResult:
         self.calls.append((directive.name, (*directive.program, *arguments)))
@@ -238,7 +251,8 @@ class FakeChange:
             and other.key_values(class_def) == key
         }
 
-    async def add(self, obj: Object) -> StoredObject:
+    async def add(self, obj: Object, *, unique: bool = True) -> StoredObject:
+        assert not (unique and self._holders(obj))
         row = max(self.rows, default=0) + 1
         self.rows[row] = obj
         return StoredObject(row, row, obj)
@@ -264,6 +278,7 @@ class FakeRegistry:
         self.areas = tuple(areas)
         self.rows = dict(enumerate(objects, 1))
         self.changes: list[tuple[str, str]] = []
+        self.transactions = 0
         self.serial = TimeStamp("20260101000000000")
 
     async def find(self, object_id: str) -> Sequence[StoredObject]:
@@ -278,8 +293,27 @@ class FakeRegistry:
         self, area: str, work: Callable[[AreaChange], Awaitable[_T]], *, author: str
     ) -> _T:
         self.serial = self.serial.next(self.serial)
+        self.transactions += 1
         change = FakeChange(self, area)
         result = await work(change)
         self.rows = change.rows
         self.changes.append((area, author))
+        return result
+
+    async def run_all(
+        self,
+        areas: Sequence[str],
+        work: Callable[[Mapping[str, AreaChange]], Awaitable[_T]],
+        *,
+        author: str,
+    ) -> _T:
+        self.serial = self.serial.next(self.serial)
+        self.transactions += 1
+        changes = {area: FakeChange(self, area) for area in areas}
+        first = next(iter(changes.values()))
+        for change in changes.values():
+            change.rows = first.rows  # one transaction
+        result = await work(changes)
+        self.rows = first.rows
+        self.changes += [(area, author) for area in areas]
         return result

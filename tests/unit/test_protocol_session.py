@@ -176,7 +176,7 @@ def test_a_refused_query_ends_the_session_a_refused_directive_does_not() -> None
 @pytest.mark.parametrize("dialect", [ARIN, RFC], ids=["arin", "rfc"])
 def test_spool_takes_lines_but_directives(dialect: Dialect) -> None:
     one = session(dialect)
-    one.peer.spool = Spool("add", "a@example.net", 1000)
+    one.peer.spool = Spool("add", "a@example.net", 1000, 10)
     found = play(one, b"ID: 1.a\n---\n\n-status\n_NEW_\n-register off\n")
     assert found == [
         DirectiveRequest("status", ""),
@@ -188,15 +188,25 @@ def test_spool_takes_lines_but_directives(dialect: Dialect) -> None:
 
 def test_spool_is_bounded() -> None:
     one = session()
-    spool = one.peer.spool = Spool("add", "a@example.net", 100)
+    spool = one.peer.spool = Spool("add", "a@example.net", 100, 1000)
     assert play(one, b"Name: x\n" * 1000) == [NEED_DATA]
     assert spool.lines == []
     assert spool.refusal == "registration longer than 100 octets"
 
 
+def test_lines_of_a_spool_are_bounded() -> None:
+    one = session()
+    spool = one.peer.spool = Spool("add", "a@example.net", 1000, 10)
+    assert play(one, b"\n" * 9 + b"a: b\n" * 10) == [NEED_DATA]  # empty ones do not count
+    assert len(spool.lines) == 10
+    assert play(one, b"a: b\n") == [NEED_DATA]
+    assert spool.lines == []
+    assert spool.refusal == "registration longer than 10 lines"
+
+
 def test_a_bad_line_in_the_spool_is_told_at_the_end() -> None:
     one = session(RFC, line_octets=16)
-    spool = one.peer.spool = Spool("add", "a@example.net", 100)
+    spool = one.peer.spool = Spool("add", "a@example.net", 100, 10)
     assert play(one, b"Name: " + b"x" * 99 + b"\r\n") == [NEED_DATA]
     assert spool.refusal == "line longer than 16 octets"
 

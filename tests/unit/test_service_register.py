@@ -1,18 +1,33 @@
 """-register: the order of the checks, what is stored, what is said."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from rwhoisd.directory.dialect import Compat
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import Credentials
 from rwhoisd.directory.objects import Object, late_order
+from rwhoisd.directory.schema import ClassDef, Schema
 from rwhoisd.service.guardians import proves
-from rwhoisd.service.ports import Ports
+from rwhoisd.service.ports import Inline, Ports
 from rwhoisd.service.service import Service
-from tests.unit.service_kit import OBJECTS, FakeRegistry, Talk, open_reader, settings
+from tests.unit.service_kit import (
+    DOMAIN_AREA,
+    OBJECTS,
+    FakeChange,
+    FakeRegistry,
+    Talk,
+    attribute,
+    entry,
+    open_reader,
+    settings,
+)
+
+T = TypeVar("T")
 
 ADD = ("Class-Name: contact", "Auth-Area: a.com", "Name: New", "Email: n@a.com")
 MOD = (
@@ -390,6 +405,127 @@ def test_a_spool_that_is_too_long(tmp_path: Path) -> None:
     said = registered(one, "add", *ADD, "Notes: " + "x" * 100)
     assert said == ["%error 338 Invalid Directive Syntax: registration longer than 100 octets"]
     assert registry.changes == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answer"),
+    [
+        pytest.param(30.0, f"%register ID: {NEW_SERIAL}.a.com", id="in-time"),
+        pytest.param(
+            31.0,
+            "%error 338 Invalid Directive Syntax: registration took longer than 30 seconds",
+            id="late",
+        ),
+    ],
+)
+def test_a_registration_has_its_time(tmp_path: Path, seconds: float, answer: str) -> None:
+    registry, moment = FakeRegistry(), [1000.0]
+    limits = replace(settings().limits, spool_seconds=30.0)
+    ports = Ports(registry=registry, clock=lambda: moment[0])
+    one = Talk(Service(open_reader(tmp_path), settings(limits=limits), ports))
+    one.say("-register on add ops@a.com", *ADD)
+    moment[0] += seconds
+    assert one.say("-register off")[0] == answer
+    assert one.session.peer.spool is None
+    assert bool(registry.changes) is (seconds == 30.0)
+
+
+def test_lines_of_a_registration_are_bounded(tmp_path: Path) -> None:
+    limits = replace(settings().limits, spool_lines=4)
+    one, registry = talk(tmp_path, limits=limits)
+    assert registered(one, "add", *ADD)[-1] == "%ok"
+    said = registered(one, "add", *ADD[:2], "Name: Other", "Notes: 1", "Notes: 2")
+    assert said == ["%error 338 Invalid Directive Syntax: registration longer than 4 lines"]
+    assert len(registry.changes) == 1
+
+
+def test_no_id_is_given_twice(tmp_path: Path) -> None:
+    """B20: not even when loaded data has an ID that looks like the next one of ours."""
+    one, registry = talk(tmp_path)
+    registry.rows[50] = entry("a.com", "contact", f"ID:{NEW_SERIAL}.A.com|Name:Loaded")
+    registry.rows[51] = entry("a.com", "contact", f"ID:{NEW_SERIAL}-2.a.com|Name:Loaded too")
+    assert registered(one, "add", *ADD)[0] == f"%register ID: {NEW_SERIAL}-3.a.com"
+
+
+@pytest.mark.parametrize(
+    ("compat", "answer"),
+    [("arin", "%ok"), ("rfc", "%error 324 Primary key not unique")],
+)
+def test_a_key_that_no_query_finds(tmp_path: Path, compat: Compat, answer: str) -> None:
+    """§6.3: the key is looked for by a query, so one that is not indexed is never taken."""
+    plain = ClassDef("contact", (attribute("Name", required=True, primary=True),))
+    area = replace(DOMAIN_AREA, schema=Schema((plain,)))
+    registry = FakeRegistry((), (area,))
+    reader = open_reader(tmp_path, (area,), (), compat=compat)
+    one = Talk(Service(reader, settings(compat), Ports(registry=registry)))
+    assert registered(one, "add", *ADD[:3])[-1] == "%ok"
+    assert registered(one, "add", *ADD[:3])[-1] == answer
+
+
+@pytest.mark.parametrize("code", [324, 325, 336, 340])
+@pytest.mark.parametrize(
+    ("action", "lines"),
+    [
+        pytest.param("add", ADD, id="add"),
+        pytest.param("mod", MOD, id="mod"),
+        pytest.param("del", DEL, id="del"),
+    ],
+)
+def test_what_another_change_made_impossible_is_told_by_its_code(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    lines: tuple[str, ...],
+    code: int,
+) -> None:
+    """What the store says about it is not for clients."""
+    one, registry = talk(tmp_path, "rfc")
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise RwhoisError(ResponseCode(code), "row 7 of the area")
+
+    for name in ("add", "modify", "delete"):
+        monkeypatch.setattr(FakeChange, name, refuse)
+    text = ResponseCode(code).text
+    assert registered(one, action, *lines) == [f"%error {code} {text}"]
+    assert registry.changes == []
+
+
+def test_del_of_several_areas_is_one_change(tmp_path: Path) -> None:
+    """Data of others has an ID twice: all of them go, or none."""
+    one, registry = talk(tmp_path)
+    twin = entry("b.net", "contact", "ID:1.a.com|Name:Twin|Updated:20240101")
+    registry.rows[50] = twin
+    assert registered(one, "del", *DEL) == ["%error 420 Registration Not Authorized"]
+    assert {1, 50} <= registry.rows.keys()
+    one.say("-security on request pw area")
+    assert registered(one, "del", *DEL) == ["%ok"]
+    assert not {1, 50} & registry.rows.keys()
+    assert registry.transactions == 1
+
+
+def test_del_of_several_areas_of_which_one_is_a_slaves(tmp_path: Path) -> None:
+    one, registry = talk(tmp_path)
+    registry.rows[50] = entry("c.org", "contact", "ID:1.a.com|Name:Twin|Updated:20240101")
+    assert registered(one, "del", *DEL) == ["%error 333 Not Master for Authority Area: c.org"]
+    assert {1, 50} <= registry.rows.keys()
+
+
+def test_a_pattern_is_tried_aside(tmp_path: Path) -> None:
+    """So that it keeps no other client waiting, however long it takes over a value."""
+
+    class Counted(Inline):
+        works = 0
+
+        async def run(self, work: Callable[[], T]) -> T:
+            self.works += 1
+            return work()
+
+    aside = Counted()
+    ports = Ports(registry=FakeRegistry(), aside=aside)
+    one = Talk(Service(open_reader(tmp_path), settings(), ports))
+    assert registered(one, "add", *ADD, "Type: x") == ["%error 321 Invalid Attribute Syntax: Type"]
+    assert aside.works == 1
 
 
 def test_without_a_registry_it_is_400(tmp_path: Path) -> None:
