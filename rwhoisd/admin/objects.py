@@ -183,6 +183,7 @@ async def _show_area(store: Store, area: AuthorityArea, *, json: bool) -> None:
         "answer-to": list(area.audience),
         "privacy": area.privacy or "public",
         "operator": area.operator or None,
+        "internal-to": list(area.internal_to),
         "classes": [c.name for c in area.schema.classes],
         "objects": {f"{c.class_name} from {c.source}": c.objects for c in counts},
     }
@@ -190,6 +191,7 @@ async def _show_area(store: Store, area: AuthorityArea, *, json: bool) -> None:
         common.as_json(facts)
         return
     facts["answer-to"] = facts["answer-to"] or "everybody"
+    facts["internal-to"] = facts["internal-to"] or "nobody"
     for name, value in facts.items():
         typer.echo(f"{name}: {_in_words(value)}")
 

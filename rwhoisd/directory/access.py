@@ -67,7 +67,7 @@ def _counted(network: Network) -> Network:
 
 
 def audience_from_texts(texts: Iterable[str]) -> tuple[str, ...]:
-    """The prefixes an authority area is answered to, as ``AuthorityArea.audience`` has them.
+    """The prefixes an area or part of it is answered to, as an ``AuthorityArea`` has them.
 
     Raises: ValueError with the mend, for what is no prefix, for none at all and for everybody,
     who needs no list.

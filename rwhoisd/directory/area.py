@@ -55,7 +55,8 @@ class AuthorityArea:
     list of areas, which is the order of answers. ``audience`` are the prefixes of those to whom
     the area is answered, everybody when there is none: for all others it does not exist
     (docs/adr/0007-area-audience.md). ``privacy`` is the profile of objects whose class has none,
-    ``operator`` who stands in for a private customer (docs/adr/0008-privacy-profiles.md).
+    ``operator`` who stands in for a private customer, and ``internal_to`` are the prefixes that
+    objects with the profile ``internal`` are answered to (docs/adr/0008-privacy-profiles.md).
     """
 
     name: AreaName
@@ -69,12 +70,14 @@ class AuthorityArea:
     charset: str = "utf-8"
     position: int = 0
     audience: tuple[str, ...] = ()  # canonical, see access.audience_from_texts
-    privacy: Literal["", "public", "residential"] = ""
+    privacy: Literal["", "public", "residential", "internal"] = ""
     operator: str = ""  # its name, for "Private Customer - NAME"
+    internal_to: tuple[str, ...] = ()  # canonical as well
 
     def __post_init__(self) -> None:
-        if self.audience and self.audience != audience_from_texts(self.audience):
-            raise ValueError(f"audience {self.audience} is not written canonically")
+        for networks in (self.audience, self.internal_to):
+            if networks and networks != audience_from_texts(networks):
+                raise ValueError(f"audience {networks} is not written canonically")
         if self.operator != self.operator.strip() or not self.operator.isprintable():
             raise ValueError(f"operator {self.operator!r}: write a name on one line")
         try:

@@ -4,22 +4,27 @@ ARIN's policy lets an ISP put "Private Customer" for the name of a residential c
 "Private Residence" for the street; city, state, postal code and country stay, and so do the
 contacts for abuse and for technical matters (NRPM 4.2.3.7.3.2 and 6.5.5.3). What is not known to
 be harmless is left out: an attribute of an operator's own class hides until it is listed here.
+
+An ``internal`` object is answered to the networks that its area names for it (``internal_to``); for
+everybody else there is no such object.
 """
 
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.objects import Line, Object
 from rwhoisd.directory.schema import ClassDef, Schema
 
-Profile = Literal["public", "residential"]
+Profile = Literal["public", "residential", "internal"]
+PROFILES: Final[tuple[Profile, ...]] = get_args(Profile)  # the one that hides most comes last
 
 ATTRIBUTE: Final = "privacy"  # of an object, lower case
 CUSTOMER: Final = "Private Customer"
 RESIDENCE: Final = "Private Residence"
 
+_WORDS: Final = frozenset(PROFILES)
 # By lower-case attribute name. What stands in none of the three is left out.
 NAMES: Final = frozenset({"org-name", "name", "full-name", "customer-name", "cust-name"})
 STREETS: Final = frozenset({"street-address", "street"})
@@ -34,8 +39,8 @@ KEPT: Final = frozenset(
 )
 # They keep the directory going and are about no customer; a profile would break them.
 _ALWAYS_PUBLIC: Final = frozenset({GUARDIAN_CLASS, "referral"})
-# Contacts for abuse have to be seen, and a contact does not say for what it is one. So the
-# profile of an area does not reach contacts: that of their class or their own does.
+# Contacts for abuse have to be seen, and a contact does not say for what it is one. So that an
+# area is residential does not reach contacts: the profile of their class or their own does.
 _CONTACT: Final = "contact"
 
 
@@ -44,23 +49,32 @@ def default_profile(class_def: ClassDef, area: AuthorityArea) -> Profile:
     name = class_def.name.lower()
     if name in _ALWAYS_PUBLIC:
         return "public"
-    return class_def.privacy or ("" if name == _CONTACT else area.privacy) or "public"
+    spared = name == _CONTACT and area.privacy == "residential"
+    return class_def.privacy or ("" if spared else area.privacy) or "public"
 
 
 def profile_of(obj: Object, class_def: ClassDef, area: AuthorityArea) -> Profile:
     """The object's own profile, else that of its class, else that of its area, else public.
 
-    A word that is no profile hides: a slip of the pen opens nothing.
+    Of several words the one that hides most counts. One that is no profile hides as ``internal``:
+    a slip of the pen opens nothing.
     """
     said = {word for v in obj.values(ATTRIBUTE) if (word := v.strip().lower())}
     if not said or class_def.name.lower() in _ALWAYS_PUBLIC:
         return default_profile(class_def, area)
-    return "public" if said == {"public"} else "residential"
+    if not said <= _WORDS:
+        return "internal"
+    return max((p for p in PROFILES if p in said), key=PROFILES.index)
+
+
+def is_internal(obj: Object, class_def: ClassDef, area: AuthorityArea) -> bool:
+    """Whether the object is there for the networks of ``internal_to`` only."""
+    return profile_of(obj, class_def, area) == "internal"
 
 
 def veiled(obj: Object, class_def: ClassDef, area: AuthorityArea) -> Object | None:
-    """The object as the public reads it; None when its profile takes nothing from it."""
-    if profile_of(obj, class_def, area) == "public":
+    """The object as it is read by whom it is answered to; None when nothing is taken from it."""
+    if profile_of(obj, class_def, area) != "residential":
         return None
     customer = f"{CUSTOMER} - {area.operator}" if area.operator else CUSTOMER
     instead = dict.fromkeys(NAMES, customer) | dict.fromkeys(STREETS, RESIDENCE)
@@ -79,15 +93,21 @@ def with_profiles_of(area: AuthorityArea, before: AuthorityArea) -> AuthorityAre
     had = {c.name.lower(): c.privacy for c in before.schema.classes}
     classes = [replace(c, privacy=had.get(c.name.lower(), "")) for c in area.schema.classes]
     schema = Schema(tuple(classes))
-    return replace(area, schema=schema, privacy=before.privacy, operator=before.operator)
+    return replace(
+        area,
+        schema=schema,
+        privacy=before.privacy,
+        operator=before.operator,
+        internal_to=before.internal_to,
+    )
 
 
 def opened(area: AuthorityArea, before: AuthorityArea) -> list[str]:
-    """The classes whose objects a profile hid by their definition, and now does not."""
+    """The classes whose objects are hidden less by their definition than before."""
     found = []
     for class_def in area.schema.classes:
         had = before.schema.class_def(class_def.name)
-        hid = had is not None and default_profile(had, before) != "public"
-        if hid and default_profile(class_def, area) == "public":
+        hid = 0 if had is None else PROFILES.index(default_profile(had, before))
+        if PROFILES.index(default_profile(class_def, area)) < hid:
             found.append(class_def.name)
     return found

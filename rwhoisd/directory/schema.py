@@ -123,7 +123,7 @@ class ClassDef:
     description: str = ""
     version: str = ""
     parse_program: str = ""
-    privacy: Literal["", "public", "residential"] = ""
+    privacy: Literal["", "public", "residential", "internal"] = ""
 
     def __post_init__(self) -> None:
         if not NAME.match(self.name):

@@ -222,7 +222,8 @@ class _AreaWriter:
                 f"area {area.name} is answered to {', '.join(area.audience)} only; ARIN's server"
                 " answers everybody"
             )
-        if any(default_profile(c, area) != "public" for c in area.schema.classes):
+        profiled = any(default_profile(c, area) != "public" for c in area.schema.classes)
+        if profiled or area.internal_to:
             self._find(f"area {area.name} has a privacy profile; ARIN's server shows everything")
         return pairs + [("guardian", g) for g in area.guardians]
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from rwhoisd.directory import privacy
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.directory.format import Flavour
@@ -22,6 +23,7 @@ from rwhoisd.directory.names import (
     looks_like_network,
 )
 from rwhoisd.directory.objects import Object
+from rwhoisd.directory.privacy import is_internal
 from rwhoisd.directory.referral import Referral
 from rwhoisd.directory.schema import AttributeDef, AttributeType, ClassDef, IndexType
 from rwhoisd.directory.validate import (
@@ -84,6 +86,7 @@ class Checker:
         self._organizations: dict[str, frozenset[str]] = {}
         self._spans: dict[tuple[str, str], list[_Span]] = {}
         self._double: list[Finding] = []
+        self._internal: set[str] = set()  # keys of areas with internal objects
         self._row = 0
 
     # --- first pass ---
@@ -135,11 +138,14 @@ class Checker:
             )
             return
         name = object_name(obj)
+        if is_internal(obj, class_def, area):
+            self._internal.add(area.name.key)
         for violation in self._violations(area, obj, class_def):
             yield _finding(place, f"{name}: {violation.message}", "error", violation.code)
         remarks = (
             _remarks_on_id(area, obj),
             _remarks_on_text(obj, class_def, area.charset),
+            _remarks_on_privacy(obj),
             _outside(area, obj, class_def),
             self._remarks_on_referral(area, obj) if _is(obj, "referral") else (),
             self._missing_for_arin(obj) if _is(obj, "network") else (),
@@ -212,6 +218,11 @@ class Checker:
             yield "the name has a '_', which the grammar of RFC 2167 does not know", "warning"
         if area.soa is not None and "_" in area.soa.primary_server:
             yield f"primary server {area.soa.primary_server}: no '_' in a host name", "warning"
+        if area.name.key in self._internal and not area.internal_to:
+            yield (
+                "it has internal objects and internal-to names no network, so nobody is answered",
+                "warning",
+            )
         for guardian in area.guardians:
             if guardian.lower() not in self._ids:
                 yield f"guardian {guardian} is no object; nobody can be asked", "error"
@@ -303,6 +314,13 @@ def _remarks_on_text(obj: Object, class_def: ClassDef, charset: str) -> Iterator
         see_also = attribute is not None and attribute.type is AttributeType.SEE_ALSO
         if see_also and ":" not in value:
             yield f"{name} {value!r} is no URI", "warning"
+
+
+def _remarks_on_privacy(obj: Object) -> Iterator[_Remark]:
+    for value in obj.values(privacy.ATTRIBUTE):
+        if value.strip().lower() not in privacy.PROFILES:
+            known = ", ".join(privacy.PROFILES)
+            yield f"Privacy {value!r} hides as internal; write one of {known}", "error"
 
 
 def _outside(area: AuthorityArea, obj: Object, class_def: ClassDef) -> Iterator[_Remark]:

@@ -57,7 +57,7 @@ class ClassTable(Strict):
     aliases: Texts = ()
     version: str = ""
     parse_program: str = ""
-    privacy: Literal["", "public", "residential"] = ""
+    privacy: Literal["", "public", "residential", "internal"] = ""
     attribute: tuple[AttributeTable, ...] = ()
 
     def class_def(self, name: str) -> ClassDef:

@@ -11,7 +11,7 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import Source
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
 from rwhoisd.directory.objects import Line, Object
-from rwhoisd.directory.privacy import veiled
+from rwhoisd.directory.privacy import is_internal, veiled
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.visibility import SECRET_ATTRIBUTES, public_lines
 from rwhoisd.formats.findings import Finding, Severity
@@ -54,8 +54,9 @@ class Gate:
     A *public* export goes to everybody, so it takes no private object, no private attribute
     of a guarded one and nothing of an area with an audience, unless the area is among
     ``named``: an operator who names an area means all of it. What privacy profiles hide stays
-    even then: they say how an object is published, not whether. A *current* one takes no object
-    that the inventory has released: no source has it any more. Guard-Info never leaves.
+    even then, and so do internal objects: a profile says how an object is published. A *current*
+    one takes no object that the inventory has released: no source has it any more. Guard-Info
+    never leaves.
     """
 
     def __init__(self, *, public: bool, current: bool, named: Iterable[str] = ()) -> None:
@@ -71,7 +72,7 @@ class Gate:
     def entry(self, obj: Object, class_def: ClassDef, area: AuthorityArea) -> Entry | None:
         """The object as it leaves; None, when it stays."""
         whole = not self._public or area.name.key in self._named
-        if reason := self._reason(obj, area, whole=whole):
+        if reason := self._reason(obj, class_def, area, whole=whole):
             self.left_out[reason] += 1
             return None
         lines = self._lines(obj, class_def, area, whole=whole)
@@ -86,11 +87,13 @@ class Gate:
         shown = veiled(obj, class_def, area) if self._public else None
         return (shown or obj).lines
 
-    def _reason(self, obj: Object, area: AuthorityArea, *, whole: bool) -> str:
+    def _reason(self, obj: Object, class_def: ClassDef, area: AuthorityArea, *, whole: bool) -> str:
         if self._current and (obj.get("Status") or "").lower() == RELEASED:
             return "as released"
         if self.closed(area):
             return f"as area {area.name} is answered to named networks only{_HINT}"
+        if self._public and is_internal(obj, class_def, area):
+            return "as internal"
         return f"as private{_HINT}" if obj.private and not whole else ""
 
     def told(self) -> list[str]:

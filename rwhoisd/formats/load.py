@@ -283,7 +283,7 @@ def _opened(before: AuthorityArea | None, area: AuthorityArea) -> list[Finding]:
     if before.audience and not area.audience:
         messages.append(f"everybody is answered now, not {', '.join(before.audience)} only")
     if classes := privacy.opened(area, before):
-        messages.append(f"no privacy profile hides customers any more in {', '.join(classes)}")
+        messages.append(f"privacy profiles hide less than before in {', '.join(classes)}")
     return [Finding(f"store:{area.name}", 0, message) for message in messages]
 
 

@@ -63,7 +63,7 @@ class ZoneTable(Strict):
 
     ``answer-to``: the networks that get answers from the area; without it everybody does.
     ``privacy``: the profile of what has none of its own; ``operator``: who stands in for a
-    private customer.
+    private customer; ``internal-to``: the networks that get answers of what is internal.
     """
 
     name: str
@@ -74,10 +74,11 @@ class ZoneTable(Strict):
     slaves: Texts = ()
     charset: str = "utf-8"
     answer_to: Texts = ()
-    privacy: Literal["", "public", "residential"] = ""
+    privacy: Literal["", "public", "residential", "internal"] = ""
     operator: str = ""
+    internal_to: Texts = ()
 
-    @field_validator("answer_to")
+    @field_validator("answer_to", "internal_to")
     @classmethod
     def _an_audience(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return audience_from_texts(value)
@@ -196,6 +197,7 @@ def _read_area(folder: Path, position: int) -> AuthorityArea:
             audience=table.answer_to,
             privacy=table.privacy,
             operator=table.operator,
+            internal_to=table.internal_to,
         )
     except ValueError as error:
         raise failed(path, 0, str(error)) from error
@@ -382,6 +384,8 @@ def zone_toml(area: AuthorityArea) -> str:
         lines.append(f"privacy = {toml_text(area.privacy)}")
     if area.operator:
         lines.append(f"operator = {toml_text(area.operator)}")
+    if area.internal_to:
+        lines.append(f"internal-to = {toml_text(area.internal_to)}")
     lines += ["", "[soa]"]
     for name in Soa.__dataclass_fields__:
         value = getattr(area.soa, name, "")

@@ -3,7 +3,7 @@
 import gc
 import os
 import shutil
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from rwhoisd.image.folder import (
 from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import BulkIndex, BulkWriter
 from rwhoisd.image.records import Entry, RecordWriter
-from rwhoisd.image.rendering import ClassRenderer, Renderers
+from rwhoisd.image.rendering import NOTHING, ClassRenderer, Findable, Renderers
 from rwhoisd.image.scopes import Pair, Scopes
 from rwhoisd.image.sorting import Sorter
 
@@ -114,7 +114,7 @@ class _Build:
         self._backwards = Sorter(place / f"{SPILL}-reversed") if reverse else None
         self._side = BulkWriter(self._env)
         self._links: dict[bytes, list[bytes]] = {}
-        self._findable: Counter[int] = Counter()  # objects, by area number
+        self._findable: defaultdict[int, Findable] = defaultdict(lambda: NOTHING)  # by area
         created = TimeStamp.from_datetime(datetime.now(UTC)).text
         self._head = Head(eol.decode("ascii"), created, reversed=reverse)
 
@@ -180,8 +180,10 @@ class _Build:
             self._links.setdefault(keys.link_key(area, place), []).append(link)
             note_link(self._head, area, place)
         self._head.objects += 1
-        self._head.refused += not obj.indexed
-        self._findable[renderer.pair.area_number] += obj.indexed
+        count = renderer.findable(rendered.flags)
+        self._head.refused += not any(count)
+        area = renderer.pair.area_number
+        self._findable[area] = self._findable[area].plus(count)
 
     def _write_rows(self) -> None:
         packed = chain.from_iterable(self._rows.sorted_lists())

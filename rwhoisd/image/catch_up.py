@@ -1,7 +1,7 @@
 """Bringing an image up to date with the journal of its source."""
 
 import logging
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from rwhoisd.image.keys import Item
 from rwhoisd.image.postings import IndexWriter
 from rwhoisd.image.reader import Generation, Image
 from rwhoisd.image.records import RecordWriter
-from rwhoisd.image.rendering import Renderers
+from rwhoisd.image.rendering import NOTHING, Renderers
 from rwhoisd.image.scopes import Pair, Scopes
 
 _log = logging.getLogger(__name__)
@@ -170,6 +170,7 @@ def _grown(before: Sequence[AuthorityArea], now: Sequence[AuthorityArea]) -> boo
         and a.charset == b.charset
         and a.guardians == b.guardians
         and (a.privacy, a.operator) == (b.privacy, b.operator)
+        and bool(a.internal_to) == bool(b.internal_to)
         for a, b in zip(before, now, strict=False)
     )
 
@@ -186,7 +187,7 @@ class _Update:
         self._scopes = Scopes(wanted.areas)
         self._renderers = Renderers(self._scopes.pairs, image.eol)
         self._added: dict[int, tuple[int, int]] = {}  # records written here → order, row
-        self._findable = Counter(dict(enumerate(image.findable_counts)))
+        self._findable = defaultdict(lambda: NOTHING, enumerate(image.findable_counts))
 
     def run(self) -> None:
         """Write everything and commit."""
@@ -228,8 +229,7 @@ class _Update:
         txn.delete(number, db=self._env.full)
         txn.delete(number, db=self._env.raw)
         self._head.objects -= 1
-        self._head.refused -= not obj.indexed
-        self._findable[pair.area_number] -= obj.indexed
+        self._count(pair, self._image.flags(record), -1)
 
     def _add(
         self, txn: lmdb.Transaction, records: RecordWriter, area: int, stored: StoredObject
@@ -254,8 +254,12 @@ class _Update:
             self._head.entries += 1
         self._add_links(txn, pair, obj, keys.LISTED.pack(0, obj.order, row, record))
         self._head.objects += 1
-        self._head.refused += not obj.indexed
-        self._findable[pair.area_number] += obj.indexed
+        self._count(pair, rendered.flags, 1)
+
+    def _count(self, pair: Pair, flags: int, sign: int) -> None:
+        count = self._renderers[pair].findable(flags)
+        self._head.refused += sign * (not any(count))
+        self._findable[pair.area_number] = self._findable[pair.area_number].plus(count, sign)
 
     def _add_links(self, txn: lmdb.Transaction, pair: Pair, obj: Object, link: bytes) -> None:
         for place in self._renderers[pair].links(obj):

@@ -26,6 +26,7 @@ def area_to_text(area: AuthorityArea) -> str:
             "audience": area.audience,
             "privacy": area.privacy,
             "operator": area.operator,
+            "internal_to": area.internal_to,
         }
     )
 
@@ -43,6 +44,7 @@ def area_from_text(text: str, schemas: dict[tuple[ClassDef, ...], Schema]) -> Au
         schema=schemas.setdefault(classes, Schema(classes)),
         guardians=tuple(fields.pop("guardians")),
         audience=tuple(fields.pop("audience")),
+        internal_to=tuple(fields.pop("internal_to")),
         masters=tuple(HostPort(**m) for m in fields.pop("masters")),
         slaves=tuple(HostPort(**s) for s in fields.pop("slaves")),
         **fields,

@@ -113,12 +113,12 @@ def write_area(
     number: int,
     area: AuthorityArea,
     serial: TimeStamp,
-    findable: int,
+    findable: Sequence[int],
 ) -> None:
     """Put an area's definition and its state.
 
     That is its SOA, the serial of its last change that is in the image, and how many of its
-    objects queries can find.
+    objects queries can find: everybody's, then those of the networks of ``internal_to``.
     """
     suffix = number.to_bytes(2)
     fields = {"soa": soa_to_text(area.soa), "serial": serial.text, "findable": findable}
@@ -148,10 +148,10 @@ def serial_of(state: str) -> TimeStamp:
     return TimeStamp(json.loads(state)["serial"])
 
 
-def findable_of(state: str) -> int:
-    """How many objects of the area queries can find, by its state."""
-    count: int = json.loads(state)["findable"]
-    return count
+def findable_of(state: str) -> tuple[int, int]:
+    """How many objects of the area queries can find, by its state, see :func:`write_area`."""
+    shown, inner = json.loads(state)["findable"]
+    return shown, inner
 
 
 def _values(env: Environment, txn: lmdb.Transaction, prefix: bytes) -> list[str]:

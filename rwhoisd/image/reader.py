@@ -16,6 +16,7 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.dialect import dialect_of
 from rwhoisd.directory.names import HierarchicalName, Network
 from rwhoisd.directory.objects import Object
+from rwhoisd.directory.privacy import is_internal
 from rwhoisd.directory.referral import link_text
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.soa import TimeStamp
@@ -31,8 +32,8 @@ from rwhoisd.image.folder import (
 from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import floor_boundary
 from rwhoisd.image.records import RecordFiles
-from rwhoisd.image.rendering import REFERRED_AREA, Flag, Renderers, place_of, raw_object
-from rwhoisd.image.scopes import AREA_BITS, Pair, Scopes
+from rwhoisd.image.rendering import REFERRED_AREA, Findable, Flag, Renderers, place_of, raw_object
+from rwhoisd.image.scopes import AREA_BITS, Pair, Scopes, Sight
 from rwhoisd.query.parser import Names
 
 _log = logging.getLogger(__name__)
@@ -150,7 +151,8 @@ class Image:
         self.scopes = scopes
         self.hidden = scopes.hidden  # numbers of areas that a view leaves out
         self.restricted = scopes.restricted  # whether there are clients who get a view
-        self._views: dict[frozenset[int], Image] = {}
+        self.sight = scopes.sight
+        self._views: dict[Sight, Image] = {}
         self.version = (generation.number, head.counter)
         self.eol = head.eol.encode("ascii")
         self.conceals = not dialect_of(self.eol).searches_private
@@ -177,27 +179,32 @@ class Image:
         return bool(self.txn.id() == self.env.last_transaction)
 
     def view_for(self, address: str) -> "Image":
-        """What a client at ``address`` gets to see: areas with another audience do not exist."""
-        hidden = self.scopes.hidden_from(address)
-        if hidden == self.hidden:
+        """What a client at ``address`` gets to see.
+
+        Areas with another audience do not exist, nor do internal objects of areas that do not
+        name its network for them.
+        """
+        sight = self.scopes.sight_of(address)
+        if sight == self.sight:
             return self
-        view = self._views.get(hidden)
+        view = self._views.get(sight)
         if view is None:
             if len(self._views) >= _VIEWS:
                 self._views.clear()
-            view = self._views[hidden] = self._with(self.scopes.without(hidden))
+            view = self._views[sight] = self._with(self.scopes.view(sight))
         return view
 
     @property
     def whole(self) -> "Image":
         """The image that this is a view of, for what does not depend on who asks."""
         # Made anew, as a view that kept it would be a cycle, and its transaction last too long.
-        return self._with(self.scopes.whole) if self.hidden else self
+        whole = self.scopes.whole
+        return self if self.scopes is whole else self._with(whole)
 
     def _with(self, scopes: Scopes) -> "Image":
         view = copy(self)
         fields = vars(view)
-        fields.update(scopes=scopes, hidden=scopes.hidden, _views={})
+        fields.update(scopes=scopes, hidden=scopes.hidden, sight=scopes.sight, _views={})
         for name in ("areas", "findable_count"):
             fields.pop(name, None)  # it may have been made of other areas
         return view
@@ -216,15 +223,28 @@ class Image:
     @cached_property
     def findable_count(self) -> int:
         """How many objects queries can find."""
-        if not self.hidden:
+        if self.scopes is self.scopes.whole:
             return self._findable
-        counts = self.findable_counts
-        return self._findable - sum(counts[number] for number in self.hidden)
+        counts = [(n, c) for n, c in enumerate(self.findable_counts) if n not in self.hidden]
+        return sum(c.shown + c.inner * (n in self.sight.inner) for n, c in counts)
 
     @property
-    def findable_counts(self) -> list[int]:
+    def findable_counts(self) -> list[Findable]:
         """How many objects of each area queries can find, by its number."""
-        return list(map(meta.findable_of, meta.read_states(self.env, self.txn)))
+        states = meta.read_states(self.env, self.txn)
+        return [Findable(*meta.findable_of(state)) for state in states]
+
+    def shows(self, obj: Object) -> bool:
+        """Whether an object of the store is one that there is for who has this view."""
+        number, area = next(
+            ((n, a) for n, a in enumerate(self.scopes.areas) if a.name.text == obj.area),
+            (-1, None),
+        )
+        if area is None or number in self.hidden:
+            return False
+        class_def = area.schema.class_def(obj.class_name)
+        inner = class_def is not None and is_internal(obj, class_def, area)
+        return not inner or number in self.sight.inner
 
     @property
     def serials(self) -> dict[str, TimeStamp]:
@@ -306,12 +326,14 @@ class Image:
         return tuple(found)
 
     def transfer(self, area_number: int, class_name: str) -> Iterator[tuple[ClassDef, Object]]:
-        """Objects of a class as they are stored, indexed or not, by position."""
+        """Objects of a class that there are for this view, indexed or not, by position."""
         pair = self.scopes.pair(area_number, class_name)
         if pair is None:
             return
+        inner = area_number in self.sight.inner
         for record in self.stored_records(pair):
-            yield pair.class_def, self.object(record)
+            if inner or not self._files.flags(record) & Flag.INTERNAL:
+                yield pair.class_def, self.object(record)
 
     def stored_records(self, pair: Pair) -> Iterator[int]:
         """Records of all objects of a class, by position."""
@@ -365,17 +387,17 @@ class Image:
 
     def hides(self, stored: bytes, value: bytes) -> bool:
         """Whether a key, with the posting that ``terms_between`` gives, has hidden entries only."""
-        hidden = self.hidden
-        if not hidden:
+        scopes = self.scopes
+        if scopes is scopes.whole:
             return False
         if value:
-            return hidden.issuperset([scope >> AREA_BITS for scope in keys.entries(value)[::2]])
+            return not any(map(scopes.shows, keys.entries(value)[::2]))
         first = 0
         while first < _END and (hit := next(self.many_hits(stored, first, _END), None)):
-            area = hit[0] >> AREA_BITS
-            if area not in hidden:
+            if scopes.shows(hit[0]):
                 return False
-            first = (area + 1) << AREA_BITS
+            area = hit[0] >> AREA_BITS
+            first = (area + 1) << AREA_BITS if area in self.hidden else hit[0] + 1
         return True
 
     def posting(self, key: bytes) -> tuple[int, ...] | None:
@@ -482,7 +504,7 @@ class Image:
         return sorted(found)
 
     def _hides_key(self, key: bytes) -> bool:
-        if not self.hidden:
+        if self.scopes is self.scopes.whole:
             return False
         stored = keys.stored_key(key)
         return self.hides(stored, self._get(stored, None, self._terms))

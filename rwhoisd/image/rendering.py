@@ -15,7 +15,7 @@ from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.names import AreaName, HierarchicalName, Network
 from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
 from rwhoisd.directory.phonetic import phonetic_key
-from rwhoisd.directory.privacy import ATTRIBUTE, default_profile, veiled
+from rwhoisd.directory.privacy import ATTRIBUTE, default_profile, is_internal, veiled
 from rwhoisd.directory.schema import AttributeDef, IndexType
 from rwhoisd.image import keys
 from rwhoisd.image.errors import ImageError
@@ -35,6 +35,7 @@ class Flag:
     ADDED_CLASS: Final = 16  # the Class-Name line was put in front
     ADDED_AREA: Final = 32  # so was Auth-Area
     RAW: Final = 64  # has lines that are not shown: the object is in the table "raw"
+    INTERNAL: Final = 256  # the profile "internal": it is there for few, or for nobody
     VEILED: Final = 128  # a privacy profile hides some of it: it is found by what it shows only
 
 
@@ -45,6 +46,20 @@ class Rendered(NamedTuple):
     full: bytes | None
     raw: bytes | None
     flags: int
+
+
+class Findable(NamedTuple):
+    """How many objects queries find: everybody's, and those of the networks of "internal_to"."""
+
+    shown: int
+    inner: int
+
+    def plus(self, other: "Findable", sign: int = 1) -> "Findable":
+        """Both together, or without the other."""
+        return Findable(self.shown + sign * other.shown, self.inner + sign * other.inner)
+
+
+NOTHING: Final = Findable(0, 0)
 
 
 class _Slot(NamedTuple):
@@ -157,6 +172,8 @@ class ClassRenderer:
         rendered = self._rendered(obj, shape, values)
         shown = self._shown(obj) if shape.profiled else obj
         if shown is obj:
+            if shape.profiled and self._is_internal(obj):
+                return rendered._replace(flags=rendered.flags | Flag.INTERNAL)
             return rendered
         full = rendered.public if rendered.full is None else rendered.full
         public = self._rendered(shown, *self._shape(shown)).public
@@ -168,6 +185,17 @@ class ClassRenderer:
     def _shown(self, obj: Object) -> Object:
         """The object as the public reads it; itself, when no privacy profile hides anything."""
         return veiled(obj, self.pair.class_def, self.pair.area) or obj
+
+    def _is_internal(self, obj: Object) -> bool:
+        return is_internal(obj, self.pair.class_def, self.pair.area)
+
+    def findable(self, flags: int) -> Findable:
+        """How many objects a record with these flags adds to those that queries find."""
+        if not flags & Flag.INDEXED:
+            return NOTHING
+        if flags & Flag.INTERNAL:
+            return Findable(0, 1) if self.pair.area.internal_to else NOTHING
+        return Findable(1, 0)
 
     def _rendered(self, obj: Object, shape: _Shape, values: tuple[str, ...]) -> Rendered:
         """Both views of an object without regard to privacy profiles."""
@@ -229,12 +257,17 @@ class ClassRenderer:
             return []
         found: list[tuple[bytes, int]] = []
         shape, values = self._shape(obj)
+        inner = 0
         if shape.profiled:
+            if self._is_internal(obj):
+                if not self.pair.area.internal_to:
+                    return []
+                inner = self.pair.inner
             shape, values = self._shape(self._shown(obj))
         conceals = self._conceals and shape.guarded
         secret: list[tuple[bytes, int]] = []
-        for line, scope, exact, cidr, sound, private in shape.slots:
-            value = values[line]
+        for line, place, exact, cidr, sound, private in shape.slots:
+            value, scope = values[line], place + inner
             into = secret if private and conceals else found
             if exact and (key := keys.text_key(value.encode(self._charset))):
                 into.append((key, scope))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from rwhoisd.directory.access import AccessRules, address_from_text
 from rwhoisd.directory.area import AuthorityArea
@@ -55,8 +55,13 @@ class Pair:
 
     @property
     def end(self) -> int:
-        """The scope after the last."""
-        return self.first + len(self.attributes)
+        """The scope after the last. Each attribute has a second one: see :attr:`inner`."""
+        return self.first + 2 * len(self.attributes)
+
+    @property
+    def inner(self) -> int:
+        """What is added to an attribute's scope for an internal object, which few get to see."""
+        return len(self.attributes)
 
     @cached_property
     def scope_of(self) -> Mapping[str, int]:
@@ -102,11 +107,18 @@ class Plan:
         object.__setattr__(self, "by_pair", {look.pair.number: look for look in self.looks})
 
 
+class Sight(NamedTuple):
+    """What a client gets to see, by numbers of areas."""
+
+    hidden: frozenset[int]  # these do not exist for it
+    inner: frozenset[int]  # of these it sees the internal objects
+
+
 class Scopes:
     """All pairs of a list of areas, in answer order.
 
-    A view of them (:meth:`without`) hides areas: all numbers stay what they are, but nothing is
-    looked for there, and their words are unknown.
+    A view of them (:meth:`view`) hides areas, or internal objects of areas: all numbers stay what
+    they are, but nothing is looked for there, and words of hidden areas are unknown.
     """
 
     def __init__(self, areas: Sequence[AuthorityArea]) -> None:
@@ -122,13 +134,17 @@ class Scopes:
         self._plans: dict[tuple[str | None, str | None, bool], Plan] = {}
         self._kept_looks = 0
         self.whole = self
-        self.hidden = frozenset[int]()  # numbers of areas
         self._audiences = [
             (n, AccessRules.from_texts(a.audience)) for n, a in enumerate(areas) if a.audience
         ]
-        self.restricted = bool(self._audiences)  # some area is not for everybody
-        self._clients: dict[str, frozenset[int]] = {}
-        self._views: dict[frozenset[int], Scopes] = {}
+        self._insiders = [
+            (n, AccessRules.from_texts(a.internal_to)) for n, a in enumerate(areas) if a.internal_to
+        ]
+        self.sight = Sight(frozenset(), frozenset(n for n, _ in self._insiders))
+        # Whether something is not for everybody, but for somebody.
+        self.restricted = bool(self._audiences or self._insiders)
+        self._clients: dict[str, Sight] = {}
+        self._views: dict[Sight, Scopes] = {}
 
     def _add_area(self, number: int, area: AuthorityArea) -> None:
         first = number << AREA_BITS
@@ -144,41 +160,57 @@ class Scopes:
             first = pair.end
             classes.append(pair)
         if first - (number << AREA_BITS) > _MOST:
-            raise ImageError(f"area {area.name}: more than {_MOST} attributes in all classes")
+            raise ImageError(f"area {area.name}: more than {_MOST // 2} attributes in all classes")
         self.of_area.append(classes)
 
-    def hidden_from(self, address: str) -> frozenset[int]:
-        """Numbers of the areas that are not answered to a client at ``address``.
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Numbers of the areas that do not exist here."""
+        return self.sight.hidden
+
+    def sight_of(self, address: str) -> Sight:
+        """What a client at ``address`` gets to see.
 
         Who has no address (a local socket) is outside of every audience.
         """
-        hidden = self._clients.get(address)
-        if hidden is None:
+        sight = self._clients.get(address)
+        if sight is None:
             if len(self._clients) >= _CLIENTS:
                 self._clients.clear()
             client = address_from_text(address)
             hidden = frozenset(n for n, rules in self._audiences if not rules.allows(client))
-            self._clients[address] = hidden
-        return hidden
+            inner = frozenset(n for n, rules in self._insiders if rules.allows(client))
+            sight = self._clients[address] = Sight(hidden, inner)
+        return sight
 
-    def without(self, hidden: frozenset[int]) -> "Scopes":
-        """The view in which the areas with these numbers do not exist."""
-        if not hidden:
+    def view(self, sight: Sight) -> "Scopes":
+        """The view of who sees so much."""
+        if sight == self.whole.sight:
             return self.whole
-        view = self._views.get(hidden)
+        view = self._views.get(sight)
         if view is None:
             if len(self._views) >= _VIEWS:
                 self._views.clear()
-            view = self._views[hidden] = self._made_without(hidden)
+            view = self._views[sight] = self._made(sight)
         return view
 
-    def _made_without(self, hidden: frozenset[int]) -> "Scopes":
+    def _made(self, sight: Sight) -> "Scopes":
         view = copy(self)  # the numbering is shared, as the index is, and so are the views
         fields = vars(view)
-        fields.update(hidden=hidden, _plans={}, _kept_looks=0)
+        fields.update(sight=sight, _plans={}, _kept_looks=0)
         for name in ("id_scopes", "names", "shown", "tree"):
             fields.pop(name, None)  # it may have been made of other areas
         return view
+
+    def shows(self, scope: int) -> bool:
+        """Whether anything is looked for in a scope."""
+        area = scope >> AREA_BITS
+        if area in self.hidden:
+            return False
+        if area in self.sight.inner:
+            return True
+        pair = self.pair_of(scope)
+        return scope - pair.first < pair.inner
 
     @cached_property
     def shown(self) -> tuple[Pair, ...]:
@@ -201,12 +233,14 @@ class Scopes:
     def attribute_of(self, scope: int) -> AttributeDef:
         """The attribute that a scope stands for."""
         pair = self.pair_of(scope)
-        return pair.attributes[scope - pair.first]
+        return pair.attributes[(scope - pair.first) % pair.inner]
 
     @cached_property
     def id_scopes(self) -> frozenset[int]:
         """Scopes of the base attribute ID."""
-        return frozenset(p.scope_of["id"] for p in self.shown)
+        found = frozenset(p.scope_of["id"] for p in self.shown)
+        inner = [p for p in self.shown if p.area_number in self.sight.inner]
+        return found | frozenset(p.scope_of["id"] + p.inner for p in inner)
 
     @cached_property
     def names(self) -> Names:
@@ -249,20 +283,22 @@ class Scopes:
             kinds = tuple(
                 (kind, scopes)
                 for kind in pair.class_def.index_order
-                if (scopes := _scopes_of_kind(pair, wanted, kind))
+                if (scopes := self._scopes_of_kind(pair, wanted, kind))
             )
             if kinds:
                 looks.append(Look(pair, kinds))
         return looks
+
+    def _scopes_of_kind(
+        self, pair: Pair, attributes: Sequence[AttributeDef], kind: IndexType
+    ) -> tuple[int, ...]:
+        found = tuple(pair.scope_of[a.name.lower()] for a in attributes if kind in a.index.parts)
+        if pair.area_number in self.sight.inner:
+            found += tuple(scope + pair.inner for scope in found)
+        return found
 
     def _in_class(self, class_name: str | None) -> list[Pair]:
         if class_name is None:
             return [p for p in self.shown if not p.is_referral]
         folded = class_name.lower()
         return [p for p in self.shown if p.class_def.name.lower() == folded]
-
-
-def _scopes_of_kind(
-    pair: Pair, attributes: Sequence[AttributeDef], kind: IndexType
-) -> tuple[int, ...]:
-    return tuple(pair.scope_of[a.name.lower()] for a in attributes if kind in a.index.parts)

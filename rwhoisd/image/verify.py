@@ -2,7 +2,7 @@
 
 import tempfile
 import zlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain, zip_longest
@@ -19,7 +19,7 @@ from rwhoisd.image.folder import RECORDS
 from rwhoisd.image.keys import Item
 from rwhoisd.image.postings import floor_boundary
 from rwhoisd.image.reader import Image, ImageReader
-from rwhoisd.image.rendering import Renderers
+from rwhoisd.image.rendering import NOTHING, Findable, Renderers
 from rwhoisd.image.scopes import Pair
 from rwhoisd.image.sorting import Sorter
 
@@ -60,7 +60,7 @@ class _Verification:
         self._links: dict[bytes, list[bytes]] = {}
         self._progress = progress or (lambda _: None)
         self._objects = 0
-        self._findable: Counter[int] = Counter()  # objects, by area number
+        self._findable: defaultdict[int, Findable] = defaultdict(lambda: NOTHING)  # by area
 
     async def run(self) -> None:
         """Everything, the cheap things first."""
@@ -132,7 +132,8 @@ class _Verification:
             raise _DifferenceError(f"{words}: its record has other flags")
         self._expect(pair, stored, record)
         self._objects += 1
-        self._findable[number] += obj.indexed
+        count = self._renderers[pair].findable(rendered.flags)
+        self._findable[number] = self._findable[number].plus(count)
 
     def _expect(self, pair: Pair, stored: StoredObject, record: int) -> None:
         """Note what the indexes have to have of an object."""
@@ -155,16 +156,17 @@ class _Verification:
                 f"{self._objects} objects, but the image counts {image.object_count} with"
                 f" {kept} rows"
             )
-        if self._findable.total() != image.findable_count:
+        found = sum(sum(count) for count in self._findable.values())
+        if found != image.findable_count:
             raise _DifferenceError(
-                f"queries can find {self._findable.total()} objects, but the image counts"
-                f" {image.findable_count}"
+                f"queries can find {found} objects, but the image counts {image.findable_count}"
             )
         for number, count in enumerate(image.findable_counts):
             if self._findable[number] != count:
                 raise _DifferenceError(
-                    f"area {image.areas[number].name}: queries can find {self._findable[number]}"
-                    f" objects, but the image counts {count}"
+                    f"area {image.areas[number].name}: queries can find"
+                    f" {' and '.join(map(str, self._findable[number]))} objects, but the image"
+                    f" counts {' and '.join(map(str, count))}"
                 )
 
     def _check_index(self) -> None:

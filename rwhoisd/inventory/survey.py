@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.privacy import is_internal
 from rwhoisd.directory.visibility import public_lines
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.inventory.around import around
@@ -203,6 +204,8 @@ class Survey:
             obj = stored.object
             class_def = area.schema.class_def(obj.class_name)
             if class_def is not None and not obj.private and obj.source not in self._ours:
+                if is_internal(obj, class_def, area):
+                    return ()
                 shown = [(a.name, value) for a, value in public_lines(obj, class_def, area)]
                 return tuple(line for name in _INHERITED for line in shown if line[0] == name)
         return ()

@@ -282,8 +282,7 @@ class Registration:
     async def _target(self, record: Record) -> Target:
         """What the identifying record names. Raises: RwhoisError 322, 336, 325."""
         object_id, updated = _required(record, "ID"), _required(record, "Updated")
-        ours = {area.name.text for area in self._image.areas}
-        stored = [s for s in await self._registry.find(object_id) if s.object.area in ours]
+        stored = [s for s in await self._registry.find(object_id) if self._image.shows(s.object)]
         if self._context.dialect.mod_finds_by_query:
             stored = [s for s in stored if _is_found_by_query(s.object)]
         if not stored:

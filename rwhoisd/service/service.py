@@ -93,7 +93,7 @@ class Service:
         key: Hashable = (line, peer.limit)
         if image.restricted:
             image = image.view_for(peer.address)
-            key = (line, peer.limit, image.hidden)
+            key = (line, peer.limit, image.sight)
         if peer.credentials is not None or (peer.forward and self._follows):
             return self._personal_query(image, peer, line)
         reply = self._cache.get(image.version, key)

@@ -67,6 +67,7 @@ def _area(
         audience=tuple(row["audience"]),
         privacy=row["privacy"],
         operator=row["operator"],
+        internal_to=tuple(row["internal_to"]),
     )
 
 
@@ -143,6 +144,7 @@ def area_row(area: AuthorityArea) -> Row:
         "audience": list(area.audience),
         "privacy": area.privacy,
         "operator": area.operator,
+        "internal_to": list(area.internal_to),
         **soa,
     }
 

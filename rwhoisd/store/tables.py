@@ -125,6 +125,7 @@ authority_area: Final = Table(
     Column("audience", JsonText, nullable=False),  # prefixes; empty: everybody
     Column("privacy", String(20), nullable=False),  # profile; empty: not said
     Column("operator", Text, nullable=False),
+    Column("internal_to", JsonText, nullable=False),  # prefixes; empty: nobody
     sqlite_autoincrement=True,  # the number of a deleted area is never given to another
     **_MYSQL,
 )

@@ -25,17 +25,20 @@ def of_class(where: AuthorityArea) -> AuthorityArea:
 
 BY_AREA = area(privacy="residential", operator="Example ISP")
 BY_CLASS = of_class(area())
+INTERNAL = area(internal_to=("10.0.0.0/8", "2001:db8::/32"))
+BY_PROFILE = area(privacy="internal")
 
 
 def test_profiles_are_kept_and_changed_by_a_change(url: str) -> None:
     async def run() -> None:
         async with await Store.open(url, create=True) as store:
             serials = []
-            for wanted in (BY_AREA, area(), BY_CLASS, of_class(BY_AREA)):
+            for wanted in (BY_AREA, area(), INTERNAL, BY_PROFILE, BY_CLASS, of_class(BY_AREA)):
                 await attempt(store, methodcaller("put_area", wanted), create=True)
                 (kept,) = await store.areas()
                 assert (kept.privacy, kept.operator) == (wanted.privacy, wanted.operator)
                 assert kept.schema == wanted.schema
+                assert kept.internal_to == wanted.internal_to
                 serials.append((await store.serials())[AREA])
             assert serials == sorted(set(serials))  # the image learns of it by the serial
 
@@ -55,6 +58,22 @@ def test_a_store_of_the_second_schema_comes_up_public(url: str) -> None:
             assert await store.areas() == before
             assert (before[0].privacy, before[0].operator) == ("", "")
             assert await objects(store) == [network(1)]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("internal", [INTERNAL, BY_PROFILE], ids=["networks", "profile"])
+def test_the_schema_does_not_go_back_while_something_is_internal(
+    url: str, internal: AuthorityArea
+) -> None:
+    async def run() -> None:
+        async with await Store.open(url, create=True) as store:
+            await attempt(store, lambda c: c.put_area(internal), create=True)
+            with pytest.raises(StoreOutdatedError, match="internal"):
+                await store.downgrade("0003")
+            assert await store.schema_differences() == []
+            await attempt(store, lambda c: c.put_area(area()))
+            await store.downgrade("0003")
 
     asyncio.run(run())
 
@@ -80,7 +99,7 @@ def test_a_zone_that_shows_customers_again_says_so(url: str, tmp_path: Path) -> 
             for wanted, told in ((BY_CLASS, 0), (BY_AREA, 0), (area(), 1), (area(), 0)):
                 (result,) = await load_zones(store, [Zone(wanted, (), tmp_path)], Options())
                 assert len(result.findings) == told
-                assert all("no privacy profile hides" in f.message for f in result.findings)
+                assert all("privacy profiles hide less" in f.message for f in result.findings)
                 assert (await store.areas())[0].privacy == wanted.privacy
 
     asyncio.run(run())

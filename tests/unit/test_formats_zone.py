@@ -258,9 +258,18 @@ def test_privacy_profiles_are_read_and_written_back(tmp_path: Path) -> None:
 
 
 def test_a_privacy_profile_that_is_none_is_refused(tmp_path: Path) -> None:
-    for word in ("internal", "Residential"):
-        with pytest.raises(FormatError, match="'public' or 'residential'"):
+    for word in ("secret", "Residential"):
+        with pytest.raises(FormatError, match="'public', 'residential' or 'internal'"):
             read_zone(lay(tmp_path / word, ZONE.replace("[soa]", f'privacy = "{word}"\n[soa]')))
+
+
+def test_networks_of_what_is_internal_are_read_and_written_back(tmp_path: Path) -> None:
+    said = 'privacy = "internal"\ninternal-to = ["10.0.0.0/8", "192.0.2.7"]\n[soa]'
+    area = read_zone(lay(tmp_path / "a", ZONE.replace("[soa]", said))).area
+    assert (area.privacy, area.internal_to) == ("internal", ("10.0.0.0/8", "192.0.2.7/32"))
+    assert read_zone(lay(tmp_path / "b", zone_toml(area))).area == area
+    with pytest.raises(FormatError, match="everybody"):
+        read_zone(lay(tmp_path / "c", ZONE.replace("[soa]", 'internal-to = ["all"]\n[soa]')))
 
 
 def test_any_text_survives_toml(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from rwhoisd.testing.memory_source import MemorySource
 from tests.export_kit import area, obj
 from tests.unit import service_kit as kit
 
-Said = Literal["", "public", "residential"]
+Said = Literal["", "public", "residential", "internal"]
 
 CUSTOMER = """
 ID: N1.192.0.2.0/24
@@ -82,7 +82,14 @@ def hides(text: str) -> bool:
         ("public", "residential", "residential", "public"),
         ("residential", "public", "public", "residential"),
         (" Public ", "residential", "", "public"),
-        ("internal", "public", "public", "residential"),  # no profile: it hides
+        ("internal", "public", "public", "internal"),
+        ("intrenal", "public", "public", "internal"),  # no profile: it hides
+        ("residental", "", "", "internal"),
+        ("public\nPrivacy: Internal", "", "", "internal"),
+        ("residential\nPrivacy: internal", "", "", "internal"),
+        ("", "internal", "residential", "internal"),
+        ("", "", "internal", "internal"),
+        ("residential", "internal", "internal", "residential"),
         ("public\nPrivacy: residential", "", "", "residential"),
     ],
 )
