@@ -15,6 +15,7 @@ from bench.harness import Results, Settings
 
 TABLE_COLUMNS = 132
 OUT = Path(__file__).with_name("out")
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 class Preset(NamedTuple):
@@ -84,9 +85,13 @@ def main(
 
     Example: python -m bench --quick --arin-bin /usr/local/sbin
 
+    Without --quick and without a file to write to it is the run of docs/performance.md.
+
     Exit status 0: done, 1: a server failed or gave wrong answers, 2: usage.
     """
     preset = QUICK if quick else FULL
+    if not (quick or without_ours or json_file or report_file):
+        json_file, report_file = DOCS / "performance.json", DOCS / "performance.md"
     settings = Settings(
         out=out.resolve(),
         objects=_numbers(objects or preset.objects),

@@ -32,6 +32,15 @@ class Dataset:
         """The same data again, to be indexed by ARIN's indexer."""
         return self.folder / "arin"
 
+    def text_octets(self) -> int:
+        """Octets of the objects as text."""
+        return sum(generate.data_file(self.root, c).stat().st_size for c in generate.CLASSES)
+
+    def image_octets(self, *, ours: bool) -> int:
+        """Octets on disk of what answers are read from."""
+        folder = self.folder / "state/image" if ours else self.arin_root / "net/data"
+        return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
     def query_file(self, kind: str) -> Path:
         """The queries of one kind."""
         return self.folder / "queries" / kind

@@ -55,6 +55,8 @@ class Startup:
     load_seconds: float  # text to first answer: import and build, or ARIN's indexing and start
     restart_seconds: float | None  # the same with everything built already
     private_megabytes: float  # after the rounds, over all processes
+    text_octets: int  # of the data files
+    image_octets: int  # of what answers are read from: our image, or ARIN's text and index
 
 
 @dataclass(slots=True)
@@ -144,7 +146,8 @@ def _measure_size(
         _run_rounds(settings, dataset, started, program, results, advance)
         for name, (first, restart) in load_seconds.items():
             private = servers.private_megabytes(started[name].pid)
-            results.startups.append(Startup(dataset.count, name, first, restart, private))
+            sizes = dataset.text_octets(), dataset.image_octets(ours=name == OURS)
+            results.startups.append(Startup(dataset.count, name, first, restart, private, *sizes))
 
 
 def _echo(settings: Settings) -> servers.Start:

@@ -104,10 +104,12 @@ def startup_table(startups: Sequence[Startup]) -> Table:
             _figure(s.load_seconds),
             _seconds(s.restart_seconds),
             _figure(s.private_megabytes),
+            _figure(s.image_octets / s.text_octets),
         ]
         for s in startups
     )
     heads = ("objects", "server", "text to first answer, s", "restart, s", "private memory, MB")
+    heads = (*heads, "image ÷ text")
     return _table("start and memory", heads, rows)
 
 
@@ -182,7 +184,8 @@ def performance_page(run: dict[str, Any], pictures: Sequence[str] = ()) -> str:
 _HEAD = """\
 # Performance
 
-Written by `python -m bench --report docs/performance.md`; edit `bench/report.py`, not this page.
+Written by `make bench`, with everything that was measured in `performance.json`; edit
+`bench/report.py`, not this page.
 
 **Only ratios are claimed.** Each figure below is ours divided by that of another server in
 the same round on the same machine. Answers per second and microseconds of one run on one
@@ -248,8 +251,9 @@ _REPEAT = """
 
 ```
 make bench BENCH=--quick             # a minute, beside echo
-make bench ARIN=DIR BENCH="--json new.json --report docs/performance.md"
-.venv/bin/python -m bench.compare old.json new.json   # what got worse by over 10 %
+make bench ARIN=DIR                  # writes this page, its pictures and performance.json
+make bench ARIN=DIR BENCH="--json new.json"
+.venv/bin/python -m bench.compare docs/performance.json new.json   # what got worse by over 10 %
 ```
 
 On a machine that does other work as well, latencies and rates of two runs differ by more than

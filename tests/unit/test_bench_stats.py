@@ -133,7 +133,10 @@ def _run(server_us: float) -> dict[str, Any]:
         replace(BASE, server=ECHO, server_us_per_answer=5.0),
         replace(BASE, server=ARIN, answers_per_s=181.0),
     ]
-    startups = [Startup(1000, OURS, 2.0, 0.05, 8.0), Startup(1000, ARIN, 4.0, 0.01, 1.0)]
+    startups = [
+        Startup(1000, OURS, 2.0, 0.05, 8.0, 400_000, 600_000),
+        Startup(1000, ARIN, 4.0, 0.01, 1.0, 400_000, 500_000),
+    ]
     return record.describe(SETTINGS, Results(samples, startups, ["the moon was full"]))
 
 
