@@ -619,7 +619,6 @@ def from_arin(
         "programs": {
             "folder": ".",
             "search": [settings.bin_path],
-            "parse": {"spool": settings.register_spool},
             "run": [_arin_program(row) for row in settings.x_directives],
         },
         "access_files": {"allow": settings.security_allow, "deny": settings.security_deny},

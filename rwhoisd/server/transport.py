@@ -66,8 +66,8 @@ _PLAIN: Final = (
     *("rwhois", "class", "directive", "display", "forward", "holdconnect", "limit"),
     *("quit", "schema", "soa", "status", "xfer"),
 )
-# Directives that count as queries do: those that read the directory or start a program.
-_CHARGED: Final = ("xfer", "x-")
+# Directives that count as queries do: those that read the directory, change it or start a program.
+_CHARGED: Final = ("register", "xfer", "x-")
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,8 @@ def test_the_program_of_the_page(parsing: tuple[Process, Path]) -> None:
     assert client.say(begin.replace(b"mod", b"del") + target + end, 2) == b"%ok\n%ok\n"
     assert b"%error 230" in server.ask(_lines("changed"))
     client.close()
-    assert list((root / "register_spool").iterdir()) == []  # B22, B34
+    assert list((root.parent / "state" / "spool").iterdir()) == []  # B34
+    assert not (root / "register_spool").exists()  # nothing is written to the tree
     assert "was abandoned by check-network" in server.log()
 
 

@@ -297,6 +297,17 @@ def test_too_many_queries() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("line", [b"-register on", b"-REGISTER off", b"-xfer a.com", b"-X-date"])
+def test_directives_that_work_hard_count_as_queries(line: bytes) -> None:
+    async def main() -> None:
+        limits = LimitSettings(queries_per_net=2, query_interval_seconds=60)
+        async with serving(limits=limits) as server:
+            told = b"%error 402 Unidentified Error: Query rate limit exceeded\n"
+            assert await server.ask((line + b"\n") * 3) == b"%ok\n%ok\n" + told
+
+    run(main())
+
+
 def test_reset_by_the_client_leaves_nothing() -> None:
     async def main() -> None:
         async with serving() as server:
