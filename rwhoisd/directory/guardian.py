@@ -1,11 +1,12 @@
-"""Who satisfies whom: guardians of objects and areas (RFC 2167 §2.3.6, §4.1).
+"""Who satisfies whom: guardians of objects, classes and areas (RFC 2167 §2.3.6, §4.1).
 
 Guardian objects are looked up by the caller; here it is only decided. Secrets never leave
 these functions: they answer yes or no.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final
 
 from rwhoisd.directory.area import AuthorityArea
@@ -62,34 +63,81 @@ class Credentials:
     proofs: Proofs = field(default_factory=Proofs, compare=False)
 
 
-def is_guarded(obj: Object, area: AuthorityArea) -> bool:
-    """Whether anything guards the object: its class, its area or its own Guardian lines.
+class Act(Enum):
+    """What a client may want to do with an object."""
+
+    ADD = "add"
+    CHANGE = "change"
+    DELETE = "delete"
+    SEE = "see"
+
+
+class Of(Enum):
+    """Where a guardian is linked to."""
+
+    OBJECT = "its Guardian lines"  # of the object as it is stored, whatever is to become of it
+    CLASS = "the guardians of its class"
+    AREA = "the guardians of its area"
+    ITSELF = "itself, if it is a guardian that no other one guards"
+
+
+# Who may do what: whoever satisfies one guardian of these; there is no rank (R2.3.6-2). An object
+# that is to be added has no guardian yet: those it names get rights over it and give none (§4.1).
+RIGHTS: Final[Mapping[Act, tuple[Of, ...]]] = {
+    Act.ADD: (Of.CLASS, Of.AREA),
+    Act.CHANGE: (Of.OBJECT, Of.CLASS, Of.AREA, Of.ITSELF),
+    Act.DELETE: (Of.OBJECT, Of.CLASS, Of.AREA, Of.ITSELF),
+    Act.SEE: (Of.OBJECT, Of.CLASS, Of.AREA, Of.ITSELF),
+}
+
+
+def _linked(of: Of, obj: Object, area: AuthorityArea) -> tuple[str, ...]:
+    match of:
+        case Of.OBJECT:
+            return obj.guardians
+        case Of.CLASS:
+            class_def = area.schema.class_def(obj.class_name)
+            return class_def.guardians if class_def else ()
+        case Of.AREA:
+            return area.guardians
+        case Of.ITSELF:
+            return ()
+
+
+def is_guarded(obj: Object, area: AuthorityArea, act: Act = Act.SEE) -> bool:
+    """Whether not everybody may do this with the object.
 
     Ruling a: an unguarded object hides nothing, whatever its Private line says (B29).
     """
-    return obj.class_name.lower() == GUARDIAN_CLASS or bool(area.guardians) or bool(obj.guardians)
+    itself = Of.ITSELF in RIGHTS[act] and obj.class_name.lower() == GUARDIAN_CLASS
+    return itself or any(_linked(of, obj, area) for of in RIGHTS[act])
 
 
-def guardian_ids(obj: Object, area: AuthorityArea) -> tuple[str, ...]:
-    """IDs of all guardians of an object: its own, then its area's. There is no rank."""
-    return tuple(dict.fromkeys((*obj.guardians, *area.guardians)))
+def guardian_ids(obj: Object, area: AuthorityArea, act: Act = Act.SEE) -> tuple[str, ...]:
+    """IDs of all guardians whose satisfaction allows this, its own first; but for itself."""
+    return tuple(dict.fromkeys(name for of in RIGHTS[act] for name in _linked(of, obj, area)))
 
 
-def may_see_and_change(
-    obj: Object, guardians: Iterable[Object], satisfied: Iterable[str], *, guarded: bool
+def may(
+    act: Act,
+    obj: Object,
+    area: AuthorityArea,
+    guardians: Iterable[Object],
+    satisfied: Iterable[str],
 ) -> bool:
-    """Whether a client that satisfies the guardian IDs ``satisfied`` has the guardians' rights.
+    """Whether a client that satisfies the guardian IDs ``satisfied`` may do this.
 
-    ``guardians`` are the live guardian objects of ``obj``; one is enough (R2.3.6-2). A
-    guardian object without live guardians of its own guards itself (R2.3.6-3). A guarded
-    object whose guardians are all gone is closed to everyone (arin-rwhoisd.md §4.2.5).
+    ``guardians`` are the live ones of ``guardian_ids``. A guardian object without live guardians
+    in its own lines guards itself (R2.3.6-3). A guarded object whose guardians are all gone is
+    closed to everyone (arin-rwhoisd.md §4.2.5).
     """
-    if not guarded:
+    if not is_guarded(obj, area, act):
         return True
     held = frozenset(satisfied)
     live = tuple(guardians)
     if any(g.id in held for g in live):
         return True
+    if Of.ITSELF not in RIGHTS[act] or obj.class_name.lower() != GUARDIAN_CLASS:
+        return False
     own = {name.lower() for name in obj.guardians}
-    linked = any((g.id or "").lower() in own for g in live)
-    return obj.class_name.lower() == GUARDIAN_CLASS and not linked and obj.id in held
+    return obj.id in held and not any((g.id or "").lower() in own for g in live)

@@ -89,9 +89,15 @@ def veiled(obj: Object, class_def: ClassDef, area: AuthorityArea) -> Object | No
 
 
 def with_profiles_of(area: AuthorityArea, before: AuthorityArea) -> AuthorityArea:
-    """The area with the profiles it had, for definitions that come from where there are none."""
-    had = {c.name.lower(): c.privacy for c in before.schema.classes}
-    classes = [replace(c, privacy=had.get(c.name.lower(), "")) for c in area.schema.classes]
+    """The area with the profiles it had, for definitions that come from where there are none.
+
+    Guardians of classes, which those cannot say either, stay as well.
+    """
+    had = {c.name.lower(): (c.privacy, c.guardians) for c in before.schema.classes}
+    classes = []
+    for class_def in area.schema.classes:
+        privacy, guardians = had.get(class_def.name.lower(), ("", ()))
+        classes.append(replace(class_def, privacy=privacy, guardians=guardians))
     schema = Schema(tuple(classes))
     return replace(
         area,

@@ -124,6 +124,7 @@ class ClassDef:
     version: str = ""
     parse_program: str = ""
     privacy: Literal["", "public", "residential", "internal"] = ""
+    guardians: tuple[str, ...] = ()  # IDs of guardian objects of the whole class
 
     def __post_init__(self) -> None:
         if not NAME.match(self.name):

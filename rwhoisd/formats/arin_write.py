@@ -225,6 +225,11 @@ class _AreaWriter:
         profiled = any(default_profile(c, area) != "public" for c in area.schema.classes)
         if profiled or area.internal_to:
             self._find(f"area {area.name} has a privacy profile; ARIN's server shows everything")
+        for class_def in area.schema.classes:
+            if class_def.guardians:
+                self._find(
+                    f"class {class_def.name} has guardians; ARIN's server knows none of classes"
+                )
         return pairs + [("guardian", g) for g in area.guardians]
 
     def _find(self, message: str) -> None:

@@ -223,15 +223,20 @@ class Checker:
                 "it has internal objects and internal-to names no network, so nobody is answered",
                 "warning",
             )
-        for guardian in area.guardians:
-            if guardian.lower() not in self._ids:
-                yield f"guardian {guardian} is no object; nobody can be asked", "error"
+        yield from self._stale(area.guardians)
         for class_def in area.schema.classes:
+            for message, severity in self._stale(class_def.guardians):
+                yield f"class {class_def.name}: {message}", severity
             for attribute in class_def.attributes:
                 if attribute.private and attribute.indexed:
                     yield _searchable(class_def, attribute), "warning"
             for fault in pattern_faults(class_def, self._flavour):
                 yield f"class {class_def.name}: {fault.message}", "error"
+
+    def _stale(self, guardians: Iterable[str]) -> Iterator[_Remark]:
+        for guardian in guardians:
+            if guardian.lower() not in self._ids:
+                yield f"guardian {guardian} is no object; nobody can be asked", "error"
 
 
 def _searchable(class_def: ClassDef, attribute: AttributeDef) -> str:

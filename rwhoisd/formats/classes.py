@@ -58,6 +58,7 @@ class ClassTable(Strict):
     version: str = ""
     parse_program: str = ""
     privacy: Literal["", "public", "residential", "internal"] = ""
+    guardians: Texts = ()
     attribute: tuple[AttributeTable, ...] = ()
 
     def class_def(self, name: str) -> ClassDef:
@@ -70,6 +71,7 @@ class ClassTable(Strict):
             version=self.version,
             parse_program=self.parse_program,
             privacy=self.privacy,
+            guardians=self.guardians,
         )
         for fault in pattern_faults(class_def, Flavour.POSIX):
             raise ValueError(fault.message)
@@ -121,7 +123,7 @@ def class_toml(class_def: ClassDef) -> str:
     """A class as TOML, the inverse of ``read_classes``."""
     name = class_def.name
     lines = [f"[class.{name}]", *_pairs(class_def, ("description", "aliases", "version"))]
-    lines += _pairs(class_def, ("parse_program", "privacy"))
+    lines += _pairs(class_def, ("parse_program", "privacy", "guardians"))
     for attribute in class_def.own_attributes:
         lines += ["", f"[[class.{name}.attribute]]"]
         lines += _pairs(attribute, ("name", "aliases", "description"))

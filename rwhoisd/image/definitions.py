@@ -71,13 +71,15 @@ def _class_to_dict(class_def: ClassDef) -> dict[str, Any]:
         "version": class_def.version,
         "parse_program": class_def.parse_program,
         "privacy": class_def.privacy,
+        "guardians": class_def.guardians,
     }
 
 
 def _class_from_dict(fields: dict[str, Any]) -> ClassDef:
     attributes = tuple(_attribute_from_dict(a) for a in fields.pop("own_attributes"))
-    aliases = tuple(fields.pop("aliases"))
-    return ClassDef(own_attributes=attributes, aliases=aliases, **fields)
+    for name in ("aliases", "guardians"):
+        fields[name] = tuple(fields[name])
+    return ClassDef(own_attributes=attributes, **fields)
 
 
 def _attribute_to_dict(attribute: AttributeDef) -> dict[str, Any]:

@@ -135,7 +135,8 @@ class ClassRenderer:
     def __init__(self, pair: Pair, eol: bytes) -> None:
         self.pair = pair
         self.always_guarded = (
-            bool(pair.area.guardians) or pair.class_def.name.lower() == GUARDIAN_CLASS
+            bool(pair.area.guardians or pair.class_def.guardians)
+            or pair.class_def.name.lower() == GUARDIAN_CLASS
         )
         self.profiled = default_profile(pair.class_def, pair.area) != "public"
         self._eol = eol

@@ -17,10 +17,11 @@ from rwhoisd.directory.guardian import (
     CRYPT_SCHEME,
     GUARDIAN_CLASS,
     PASSWORD_SCHEMES,
+    Act,
     Credentials,
     guardian_ids,
     is_guarded,
-    may_see_and_change,
+    may,
 )
 from rwhoisd.directory.objects import Line, Object
 from rwhoisd.image.reader import Image
@@ -117,20 +118,23 @@ class Guardians:
         if credentials is not None and not credentials.proofs.proven:
             require_patience(self._ports, self._address)
 
-    def satisfied_for(self, obj: Object, area: AuthorityArea) -> bool:
-        """Whether the client has a guardian's rights over ``obj``; everybody has, if unguarded."""
-        allowed = self._has_rights(obj, area)
+    def may(self, act: Act, obj: Object, area: AuthorityArea) -> bool:
+        """Whether the client may do this with ``obj``, by the table of ``directory.guardian``.
+
+        For ADD it is the object that is to be.
+        """
+        allowed = self._may(act, obj, area)
         if not allowed:
-            self._miss(guardian_ids(obj, area) or (obj.id or "",))
+            self._miss(guardian_ids(obj, area, act) or (obj.id or "",))
         return allowed
 
-    def _has_rights(self, obj: Object, area: AuthorityArea) -> bool:
-        if not is_guarded(obj, area):
+    def _may(self, act: Act, obj: Object, area: AuthorityArea) -> bool:
+        if not is_guarded(obj, area, act):
             return True
-        live = self.live(guardian_ids(obj, area))
-        asked = (*live, obj)
+        live = self.live(guardian_ids(obj, area, act))
+        asked = live if act is Act.ADD else (*live, obj)
         held = {g.id for g in asked if g.id is not None and self.satisfies(g)}
-        return may_see_and_change(obj, live, held, guarded=True)
+        return may(act, obj, area, live, held)
 
     def sees(self, record: int) -> bool:
         """Whether the client has a guardian's rights over a guarded record.
@@ -139,7 +143,7 @@ class Guardians:
         there.
         """
         obj = self._image.object(record)
-        return self._has_rights(obj, self._area(obj))
+        return self._may(Act.SEE, obj, self._area(obj))
 
     def satisfies_any(self) -> bool:
         """Whether the client satisfies some guardian; who does not has failed once.
@@ -160,16 +164,11 @@ class Guardians:
         image = self._image
         for area in image.scopes.areas:
             yield from self.live(area.guardians)
+            for class_def in area.schema.classes:
+                yield from self.live(class_def.guardians)
         for number in range(len(image.scopes.areas)):
             for _, guardian in islice(image.transfer(number, GUARDIAN_CLASS), _ASKED):
                 yield guardian
-
-    def satisfied_for_area(self, area: AuthorityArea) -> bool:
-        """Whether the client may add to ``area``: one of its own guardians is satisfied (B43)."""
-        allowed = not area.guardians or any(map(self.satisfies, self.live(area.guardians)))
-        if not allowed:
-            self._miss(area.guardians)
-        return allowed
 
     def _miss(self, names: Iterable[str]) -> None:
         if len(self._missed) < _MISSED:
@@ -219,7 +218,7 @@ class Guardians:
         if not self._image.guarded(record):
             return False  # there the public view is the full one (ruling a)
         obj = self._image.object(record)
-        return self.satisfied_for(obj, self._area(obj))
+        return self.may(Act.SEE, obj, self._area(obj))
 
     def _area(self, obj: Object) -> AuthorityArea:
         return next(a for a in self._image.scopes.areas if a.name.text == obj.area)

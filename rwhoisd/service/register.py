@@ -17,7 +17,7 @@ from typing import Final, Self, TypeVar, cast, get_args
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.guardian import GUARDIAN_CLASS
+from rwhoisd.directory.guardian import GUARDIAN_CLASS, Act
 from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.registration import (
     class_of,
@@ -165,8 +165,8 @@ class Registration:
         wanted = self._wanted(found[0]).without_id()
         require_master(wanted.area)
         await self._check(wanted)
-        guardians = self._guardians
-        if not await guardians.decided(lambda: guardians.satisfied_for_area(wanted.area)):
+        guardians, to_be = self._guardians, wanted.object()
+        if not await guardians.decided(lambda: guardians.may(Act.ADD, to_be, wanted.area)):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
         wanted = await self._kept(wanted)
         unique = self._is_unique(wanted.class_def)
@@ -196,7 +196,7 @@ class Registration:
         target = await self._target(found[0])
         await self._check(wanted)
         require_same_version(wanted.lines, target.object_id, target.updated)
-        await self._authorized(target.objects)
+        await self._authorized(Act.CHANGE, target.objects)
         before = target.objects[0]
         require_same_place(before.object, wanted.area, wanted.class_def)
         wanted = await self._kept(wanted, before.object)
@@ -228,7 +228,7 @@ class Registration:
         areas = {stored.object.area: self._area(stored) for stored in target.objects}
         for area in areas.values():
             require_master(area)
-        await self._authorized(target.objects)
+        await self._authorized(Act.DELETE, target.objects)
         for stored in target.objects:
             area = areas[stored.object.area]
             class_def = area.schema.class_def(stored.object.class_name)
@@ -292,12 +292,12 @@ class Registration:
             raise RwhoisError(ResponseCode.OUTDATED_OBJECT)
         return Target(same[0].object.id or object_id, updated, same)
 
-    async def _authorized(self, objects: Sequence[StoredObject]) -> None:
+    async def _authorized(self, act: Act, objects: Sequence[StoredObject]) -> None:
         """Raises: RwhoisError 420, when a guardian of one of them is not satisfied."""
 
         def all_satisfied() -> bool:
             guardians = self._guardians
-            return all(guardians.satisfied_for(s.object, self._area(s)) for s in objects)
+            return all(guardians.may(act, s.object, self._area(s)) for s in objects)
 
         if not await self._guardians.decided(all_satisfied):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)

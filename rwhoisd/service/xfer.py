@@ -11,7 +11,7 @@ from typing import Final
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.guardian import GUARDIAN_CLASS
+from rwhoisd.directory.guardian import GUARDIAN_CLASS, Act
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.render import transfer_record
 from rwhoisd.directory.schema import ClassDef
@@ -141,14 +141,15 @@ class Transfer:
         """The reply to a client that is somebody.
 
         It is made while it is sent, so what takes time is done before: the hashes of the area's
-        guardians, then of guardian objects in it. Raises: RwhoisError 332, 401.
+        guardians and its classes', then of guardian objects in it. Raises: RwhoisError 332, 401.
         """
         area = self.area
-        known = [*guardians.live(area.guardians), *self._guardian_objects()]
+        linked = [*area.guardians, *(g for c in area.schema.classes for g in c.guardians)]
+        known = [*guardians.live(linked), *self._guardian_objects()]
         await guardians.decided(lambda: [guardians.satisfies(guardian) for guardian in known])
 
         def lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
-            full = guardians.satisfied_for(obj, area)
+            full = guardians.may(Act.SEE, obj, area)
             view = personal_lines if full else transfer_lines
             return view(obj, class_def, area)
 

@@ -98,6 +98,7 @@ async def _read_classes(
             version=row["version"],
             parse_program=row["parse_program"],
             privacy=row["privacy"],
+            guardians=tuple(row["guardians"]),
         )
         found.setdefault(row["area_id"], []).append(class_def)
     return found
@@ -172,6 +173,7 @@ async def _write_schema(connection: AsyncConnection, area_id: int, schema: Schem
             "version": c.version,
             "parse_program": c.parse_program,
             "privacy": c.privacy,
+            "guardians": list(c.guardians),
         }
         for ordinal, c in enumerate(schema.classes)
     ]

@@ -148,6 +148,7 @@ object_class: Final = Table(
     Column("version", Text, nullable=False),
     Column("parse_program", Text, nullable=False),
     Column("privacy", String(20), nullable=False),  # profile; empty: not said
+    Column("guardians", JsonText, nullable=False),
     UniqueConstraint("area_id", "name_key"),
     **_MYSQL,
 )

@@ -27,13 +27,24 @@ BY_AREA = area(privacy="residential", operator="Example ISP")
 BY_CLASS = of_class(area())
 INTERNAL = area(internal_to=("10.0.0.0/8", "2001:db8::/32"))
 BY_PROFILE = area(privacy="internal")
+GUARDED = replace(
+    area(), schema=Schema(tuple(replace(c, guardians=("G.1",)) for c in area().schema.classes))
+)
 
 
 def test_profiles_are_kept_and_changed_by_a_change(url: str) -> None:
     async def run() -> None:
         async with await Store.open(url, create=True) as store:
             serials = []
-            for wanted in (BY_AREA, area(), INTERNAL, BY_PROFILE, BY_CLASS, of_class(BY_AREA)):
+            for wanted in (
+                BY_AREA,
+                area(),
+                INTERNAL,
+                BY_PROFILE,
+                GUARDED,
+                BY_CLASS,
+                of_class(BY_AREA),
+            ):
                 await attempt(store, methodcaller("put_area", wanted), create=True)
                 (kept,) = await store.areas()
                 assert (kept.privacy, kept.operator) == (wanted.privacy, wanted.operator)
@@ -62,14 +73,16 @@ def test_a_store_of_the_second_schema_comes_up_public(url: str) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("internal", [INTERNAL, BY_PROFILE], ids=["networks", "profile"])
-def test_the_schema_does_not_go_back_while_something_is_internal(
+@pytest.mark.parametrize(
+    "internal", [INTERNAL, BY_PROFILE, GUARDED], ids=["networks", "profile", "class"]
+)
+def test_the_schema_does_not_go_back_while_something_is_internal_or_a_class_guarded(
     url: str, internal: AuthorityArea
 ) -> None:
     async def run() -> None:
         async with await Store.open(url, create=True) as store:
             await attempt(store, lambda c: c.put_area(internal), create=True)
-            with pytest.raises(StoreOutdatedError, match="internal"):
+            with pytest.raises(StoreOutdatedError, match="internal|guardians"):
                 await store.downgrade("0003")
             assert await store.schema_differences() == []
             await attempt(store, lambda c: c.put_area(area()))

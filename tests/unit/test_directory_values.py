@@ -10,7 +10,6 @@ from hypothesis import given
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.dialect import ARIN, RFC
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.guardian import guardian_ids, is_guarded, may_see_and_change
 from rwhoisd.directory.names import AreaName, HierarchicalName, specificity
 from rwhoisd.directory.objects import Object, file_order, late_order, with_synthesized
 from rwhoisd.directory.referral import Referral, link_text, punt_text, with_port
@@ -258,20 +257,6 @@ def test_hidden_objects_show_nothing() -> None:
     hidden = contact(*GUARDED.lines, ("Private", "TRUE"))
     assert public_lines(hidden, CONTACT, AREA) == ()
     assert record_lines("contact", ()) == []
-
-
-def test_who_is_guarded_and_who_satisfies() -> None:
-    guardian = Object("a.com", "guardian", (("ID", "9.a.com"),))
-    area = AuthorityArea(AREA.name, None, guardians=("8.a.com",))
-    assert not is_guarded(contact(), AREA)
-    assert is_guarded(contact(), area)
-    assert is_guarded(guardian, AREA)
-    assert guardian_ids(GUARDED, area) == ("9.a.com", "8.a.com")
-    assert may_see_and_change(contact(), (), (), guarded=False)
-    assert may_see_and_change(GUARDED, [guardian], ["9.a.com"], guarded=True)
-    assert not may_see_and_change(GUARDED, [guardian], (), guarded=True)
-    assert not may_see_and_change(GUARDED, (), ["9.a.com"], guarded=True)  # all stale: closed
-    assert may_see_and_change(guardian, (), ["9.a.com"], guarded=True)  # R2.3.6-3
 
 
 # --- dump format ----------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def test_referrals(area: str, url: str, message: str | None) -> None:
 
 def test_areas() -> None:
     pin = AttributeDef("pin", private=True, index=IndexType.EXACT)
-    broken = ClassDef("x", (AttributeDef("a", format="re:("), pin))
+    broken = ClassDef("x", (AttributeDef("a", format="re:("), pin), guardians=("2.a_b.net",))
     area = AuthorityArea(
         AreaName.from_text("a_b.net"), None, Schema((broken,)), guardians=("1.a_b.net",)
     )
@@ -157,9 +157,11 @@ def test_areas() -> None:
         "guardian 1.a_b.net is no object",
         "class x",
         "class x",
+        "class x",
     ]
-    assert "class x: pin is private and indexed" in findings[3].message
-    assert findings[3].severity == "warning"
+    assert "class x: guardian 2.a_b.net is no object" in findings[3].message
+    assert "class x: pin is private and indexed" in findings[4].message
+    assert findings[4].severity == "warning"
 
 
 def test_the_mode_decides_how_formats_match() -> None:
