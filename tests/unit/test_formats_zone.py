@@ -248,7 +248,8 @@ def test_an_audience_is_read_and_written_back(tmp_path: Path) -> None:
 
 def test_privacy_profiles_are_read_and_written_back(tmp_path: Path) -> None:
     said = 'privacy = "residential"\noperator = "Example ISP"\n[soa]'
-    own = '\n[class.room]\nprivacy = "public"\nguardians = ["G.a"]\n[[class.room.attribute]]\nname = "Door"\n'
+    own = '\n[class.room]\nprivacy = "public"\nguardians = ["G.a"]\n'
+    own += '[[class.room.attribute]]\nname = "Door"\n'
     area = read_zone(lay(tmp_path / "a", ZONE.replace("[soa]", said) + own)).area
     assert (area.privacy, area.operator) == ("residential", "Example ISP")
     room = area.schema.class_def("room")
