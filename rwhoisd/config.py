@@ -35,19 +35,24 @@ from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import AreaName
 from rwhoisd.formats.arin_config import ArinSettings, XDirective
 from rwhoisd.formats.toml import MISTAKES_TOLD, parse_toml
+from rwhoisd.masking import masked
 from rwhoisd.protocol.directives import NAMES
 from rwhoisd.protocol.requests import split_arguments
 
 ENVIRONMENT_PREFIX: Final = "RWHOISD_"
 NESTED: Final = "__"
+STORE_FILE: Final = "store.sqlite"
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used; ``findings`` are lines of ``place: mistake``."""
+    """A configuration that cannot be used; ``findings`` are lines of ``place: mistake``.
+
+    They quote what was written, but no password.
+    """
 
     def __init__(self, findings: Sequence[str]) -> None:
-        super().__init__("\n".join(findings))
-        self.findings = tuple(findings)
+        self.findings = tuple(masked(finding) for finding in findings)
+        super().__init__("\n".join(self.findings))
 
 
 def _prefix(text: str) -> str:
@@ -120,6 +125,7 @@ class StoreConfig(Section):
 
     url: str = Field(
         "",
+        repr=False,  # it may hold a password
         description="SQLAlchemy URL of the store; empty: store.sqlite in the state folder."
         " Takes effect: restart.",
     )
@@ -550,7 +556,7 @@ class Config(BaseSettings):
     @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
-        return self.store.url or f"sqlite+aiosqlite:///{self.state_path / 'store.sqlite'}"
+        return self.store.url or f"sqlite+aiosqlite:///{self.state_path / STORE_FILE}"
 
     @property
     def follows_store(self) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import resource
 import signal
@@ -17,6 +18,7 @@ from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.arin_config import read_settings
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.server import tls
+from rwhoisd.server.exposure import exposed
 from rwhoisd.server.messages import log_to_stderr
 from rwhoisd.server.supervisor import complain
 from rwhoisd.server.worker import Ready
@@ -30,7 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+logger = logging.getLogger(__name__)
+
 SYSTEM_STATE: Final = Path("/var/lib/rwhoisd")
+_UMASK: Final = 0o027  # store, image and logs are for nobody but the server's user and group
 
 
 class Compat(StrEnum):
@@ -93,7 +98,7 @@ def serve(
     if compat is not None:
         overrides["compat"] = compat.value
     read = _reader(config, arin_config, overrides)
-    raise typer.Exit(run(read))
+    raise typer.Exit(run(read, _source(config, arin_config)))
 
 
 @app.command("check-config", epilog="Example: rwhoisd check-config --config rwhoisd.toml")
@@ -108,7 +113,9 @@ def check_config(
     remarks: list[str] = []
     try:
         remarks = [str(f) for f in _remarks(arin_config)]
-        tls.contexts(read())
+        given = read()
+        tls.contexts(given)
+        remarks += exposed(given, _source(config, arin_config))
     except (ConfigError, FormatError, tls.TlsError) as error:
         findings = str(error).splitlines()
     except OSError as error:
@@ -119,12 +126,12 @@ def check_config(
         for line in (*findings, *remarks):
             typer.echo(line, err=True)
         if not findings:
-            typer.echo(f"{config or arin_config}: the configuration can be used")
+            typer.echo(f"{_source(config, arin_config)}: the configuration can be used")
     raise typer.Exit(1 if findings else 0)
 
 
-def run(read: Callable[[], Config]) -> int:
-    """Serve by the configuration that ``read`` gives; the exit status."""
+def run(read: Callable[[], Config], source: Path) -> int:
+    """Serve by the configuration that ``read`` gives from ``source``; the exit status."""
     from rwhoisd.server import prepare, settings
     from rwhoisd.server.listeners import ListenError, bind
     from rwhoisd.server.supervisor import Supervisor
@@ -133,9 +140,12 @@ def run(read: Callable[[], Config]) -> int:
         config = read()
         log_to_stderr(config.log.level)
         _raise_file_limit()
+        os.umask(_UMASK)
         prepare.make_state(config)
         listeners = bind(config.listen, config.workers or os.cpu_count() or 1)
-        prepare.become(config)
+        prepare.become(config, source)
+        for remark in exposed(config, source):
+            logger.warning("%s", remark)
     except (ConfigError, FormatError, ListenError, prepare.PrepareError) as error:
         complain(error)
         return 1
@@ -165,30 +175,40 @@ def _reader(
     config: Path | None, arin_config: Path | None, overrides: dict[str, Any]
 ) -> Callable[[], Config]:
     """What reads the configuration, now and at each reload."""
-    if (config is None) == (arin_config is None):
-        _misused("give either --config or --arin-config")
+    _source(config, arin_config)
+    base = _state_base()  # of the user who starts it, whoever serves then
     if config is not None:
         path = config
-        return lambda: _with_state(configuration.load(path, overrides), path)
+        return lambda: _with_state(configuration.load(path, overrides), path, base)
     assert arin_config is not None
     conf = arin_config
 
     def read() -> Config:
         settings, _ = read_settings(conf)
-        return _with_state(configuration.from_arin(settings, conf, overrides), conf)
+        return _with_state(configuration.from_arin(settings, conf, overrides), conf, base)
 
     return read
 
 
-def _with_state(config: Config, path: Path) -> Config:
+def _source(config: Path | None, arin_config: Path | None) -> Path:
+    """The one file that was given."""
+    source = config or arin_config
+    if source is None or (config and arin_config):
+        _misused("give either --config or --arin-config")
+    return source
+
+
+def _state_base() -> Path:
+    """Where state folders are when none was chosen."""
+    if os.geteuid() == 0:
+        return SYSTEM_STATE
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rwhoisd"
+
+
+def _with_state(config: Config, path: Path, base: Path) -> Config:
     """The configuration with a state folder of its own where none was chosen."""
     if "state" in config.model_fields_set:
         return config
-    if os.geteuid() == 0:
-        base = SYSTEM_STATE
-    else:
-        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        base = Path(home) / "rwhoisd"
     name = hashlib.blake2b(os.fsencode(path.absolute()), digest_size=6).hexdigest()
     return config.model_copy(update={"state": base / name if config.arin_config else base})
 

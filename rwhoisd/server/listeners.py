@@ -44,9 +44,13 @@ def bind(rows: Sequence[ListenConfig], workers: int) -> list[Listener]:
     except OSError as error:
         for listener in bound:
             listener.close()
-        where = f"{'*' if row.host in ALL else row.host}:{row.port}"
-        raise ListenError(f"cannot listen on {where}: {_reason(error)}") from None
+        raise ListenError(f"cannot listen on {place_of(row)}: {_reason(error)}") from None
     return bound
+
+
+def place_of(row: ListenConfig) -> str:
+    """How an address of the configuration is called in messages."""
+    return f"{'*' if row.host in ALL else row.host}:{row.port}"
 
 
 def _addresses(row: ListenConfig) -> list[tuple[int, str]]:

@@ -6,6 +6,7 @@ done again at any time: what has not changed costs a look.
 
 import asyncio
 import contextlib
+import ctypes
 import grp
 import hashlib
 import logging
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rwhoisd.config import Config
+from rwhoisd.config import STORE_FILE, Config
 from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
 from rwhoisd.server import tls
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 ZONES_FINGERPRINT: Final = "zones.fingerprint"
 _SHOWN: Final = 10  # findings that are told one by one
 _STATE_MODE: Final = 0o750
+_PR_SET_NO_NEW_PRIVS: Final = 38
 
 
 class PrepareError(Exception):
@@ -57,14 +59,48 @@ def make_state(config: Config) -> None:
         )
 
 
-def become(config: Config) -> None:
-    """Give up root for the configured user. Raises: PrepareError."""
-    if not config.user or os.geteuid() != 0:
+def become(config: Config, source: Path) -> None:
+    """Give up root for the configured user, for good. Raises: PrepareError.
+
+    ``source`` is the configuration's file, which that user has to read at a reload.
+
+    It comes after the ports are bound and before anything is read from the network, and what is
+    forked later has no more rights. Without a user to become, root stays root and is warned.
+    """
+    if os.geteuid() != 0:
+        return
+    if not config.user:
+        logger.warning(
+            "serving as root: name a user in the configuration, who is become once the ports are"
+            " bound"
+        )
         return
     user, group = _ids(config)
     os.initgroups(config.user, group)
-    os.setgid(group)
-    os.setuid(user)
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    _gain_nothing()
+    _require_own(config)
+    if not os.access(source, os.R_OK):
+        logger.warning(
+            "%s cannot be read by user %s: HUP changes nothing until it can", source, config.user
+        )
+
+
+def _gain_nothing() -> None:
+    """From here on no program that is started has more rights, setuid bit or not."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        logger.warning("no_new_privs: %s", os.strerror(ctypes.get_errno()))
+
+
+def _require_own(config: Config) -> None:
+    """Raises: PrepareError, for files in the state folder that root made and did not give away."""
+    for path in (config.state_path, config.image_path, config.state_path / STORE_FILE):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise PrepareError(
+                f"{path} cannot be written by user {config.user}:"
+                f" chown -R {config.user} {config.state_path}"
+            )
 
 
 def _ids(config: Config) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from rwhoisd.image.errors import ImageError
 from rwhoisd.server.follower import Follower
 from rwhoisd.server.limits import TOLD, LimitTable
 from rwhoisd.server.listeners import Listener
+from rwhoisd.server.reload import carried_on
 from rwhoisd.server.worker import Frames, Ready, Worker, frame
 
 logger = logging.getLogger(__name__)
@@ -284,6 +285,9 @@ class Supervisor:
         except OSError as error:
             logger.error("%s: %s; serving by the old configuration", error.filename, error.strerror)
         else:
+            config, remarks = carried_on(self._config, config)
+            for remark in remarks:
+                logger.warning("%s", remark)
             self._load(config)
 
     # -- the end

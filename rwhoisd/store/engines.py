@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from rwhoisd.masking import masked
 from rwhoisd.store.errors import (
     StoreError,
     StoreLockedError,
@@ -64,7 +65,7 @@ def parse_url(text: str) -> URL:
         url = make_url(text if "://" in text else f"sqlite:///{text}")
     except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise StoreError(
-            f"{text!r} is no database URL: write sqlite:///PATH or postgresql://USER@HOST/NAME"
+            f"{masked(text)!r} is no database URL: write sqlite:///PATH or postgresql://USER@HOST/NAME"
         ) from error
     backend = url.get_backend_name()
     if backend not in DRIVERS:

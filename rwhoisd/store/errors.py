@@ -10,6 +10,8 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from rwhoisd.masking import masked
+
 
 class StoreError(Exception):
     """The store cannot do what was asked; the text is one line for people, with the mend."""
@@ -95,7 +97,7 @@ def place_of(url: URL) -> str:
     """How a database is called in messages: the file, or the URL without its password."""
     if url.get_backend_name() == "sqlite":
         return url.database or "the database"
-    return url.render_as_string(hide_password=True)
+    return masked(url.render_as_string(hide_password=True))
 
 
 @contextmanager
@@ -156,4 +158,4 @@ def unreachable(url: URL, error: BaseException) -> StoreLostError:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300] or "no reason given"
+    return masked(" ".join(text.split()))[:300] or "no reason given"

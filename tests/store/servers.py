@@ -30,7 +30,8 @@ def _account() -> str | None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def own_folder() -> Iterator[Path]:
+    """A folder of the account that servers run as: nobody, when we are root."""
     # Short and outside pytest's tree: a socket's path has a limit, and "nobody" must get in.
     folder = Path(tempfile.mkdtemp(prefix="rwst-"))
     try:
@@ -107,7 +108,7 @@ def postgresql() -> Iterator[Server]:
     postgres, initdb = program("postgres"), program("initdb")
     assert postgres
     assert initdb
-    with _folder() as folder:
+    with own_folder() as folder:
         data = folder / "data"
         _run(initdb, "-D", str(data), "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync")
         url = f"postgresql://test@/{{}}?host={folder}"
@@ -141,7 +142,7 @@ def mariadb() -> Iterator[Server]:
     assert install
     assert program_path
     assert client
-    with _folder() as folder:
+    with own_folder() as folder:
         data, socket = folder / "data", folder / "s"
         own = ("--no-defaults", f"--datadir={data}")
         _run(install, *own, "--auth-root-authentication-method=normal", "--skip-test-db")

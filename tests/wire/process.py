@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,12 +89,14 @@ class Process:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Process]:
+def running(
+    folder: Path, *arguments: str, program: Sequence[str] = _COMMAND, **environment: str
+) -> Iterator[Process]:
     """A server that was started with ``serve`` and these arguments, on a port of its own."""
     output = folder / "server.out"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [*_COMMAND, "serve", "--state", str(folder / "state"), *arguments],
+            [*program, "serve", "--state", str(folder / "state"), *arguments],
             stdout=sink,
             stderr=sink,
             stdin=subprocess.DEVNULL,
