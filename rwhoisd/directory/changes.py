@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.body import decode_lines
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 
@@ -21,6 +22,27 @@ class StoredObject:
     row: int
     position: int
     object: Object
+
+
+class Bodies(NamedTuple):
+    """Stored objects of one class in columns, their lines as directory.body writes them.
+
+    For those who handle millions: columns are taken and given whole.
+    """
+
+    class_name: str
+    rows: Sequence[int]
+    positions: Sequence[int]
+    sources: Sequence[str]
+    indexed: Sequence[bool]
+    orders: Sequence[int]
+    bodies: Sequence[bytes]
+
+    def object(self, area: str, place: int) -> Object:
+        """One of them, which are of ``area``."""
+        lines = decode_lines(self.bodies[place])
+        source, indexed, order = self.sources[place], self.indexed[place], self.orders[place]
+        return Object(area, self.class_name, lines, source, indexed, order)
 
 
 class Operation(Enum):
@@ -59,6 +81,9 @@ class Source(Protocol):
 
     def objects(self, area: str) -> AsyncIterator[Sequence[StoredObject]]:
         """All objects of an area in batches, by class (schema order) and position."""
+
+    def bodies(self, area: str) -> AsyncIterator[Bodies]:
+        """The same in columns, of one class each."""
 
     def changes(self, area: str, after: TimeStamp) -> AsyncIterator[Change]:
         """Journal entries with a serial greater than ``after``, by serial and ordinal."""

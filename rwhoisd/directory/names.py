@@ -20,6 +20,7 @@ ADDRESS_BITS: Final = {4: 32, 6: 128}
 _LOOKS_LIKE_NETWORK: Final = re.compile(r"[0-9A-Fa-f]+(?:[.:][0-9A-Fa-f]*)*(?:/[0-9]+)?\Z")
 _FIELD: Final = "0*([0-9]{1,3})"  # a longer one is out of range
 _QUAD: Final = re.compile(rf"{_FIELD}\.{_FIELD}\.{_FIELD}\.{_FIELD}(?:/{_FIELD})?\Z")
+_SPARE: Final = {"": 0} | {f"/{bits}": 32 - bits for bits in range(33)}  # length → host bits
 _V6: Final = re.compile(r"([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:/([0-9]+))?\Z")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 # Words that may be domain names in a query: no "_", which ARIN's takes only before ".letters".
@@ -47,11 +48,14 @@ class Network(NamedTuple):
         Host bits are cleared, a missing length is the full one, leading zeros are allowed.
         Exactly four decimal fields are needed (B16); text that starts with ":" is no network.
         """
-        if text.count(".") == 3 and "/" not in text:
+        if text.count(".") == 3:
+            address, slash, bits = text.partition("/")
             try:
                 # The common case, several times as fast; what it refuses may be right below.
-                return cls(4, int.from_bytes(socket.inet_pton(socket.AF_INET, text)), 32)
-            except (OSError, ValueError):
+                spare = _SPARE[slash + bits]
+                start = int.from_bytes(socket.inet_pton(socket.AF_INET, address))
+                return cls(4, start >> spare << spare, 32 - spare)
+            except (LookupError, OSError, ValueError):
                 pass
         if match := _QUAD.match(text):
             return cls._from_quad(match)

@@ -11,10 +11,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
-from rwhoisd.directory.changes import Source, StoredObject
+from rwhoisd.directory.changes import Bodies, Source, StoredObject
 from rwhoisd.directory.names import HierarchicalName, Network
+from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
+from rwhoisd.image.batches import BatchRenderer
 from rwhoisd.image.environment import Environment, writing
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
@@ -28,15 +30,14 @@ from rwhoisd.image.folder import (
 )
 from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import BulkIndex, BulkWriter
-from rwhoisd.image.records import Entry, RecordWriter
-from rwhoisd.image.rendering import NOTHING, ClassRenderer, Findable, Renderers
+from rwhoisd.image.records import Entry, RecordWriter, pack_entries
+from rwhoisd.image.rendering import NOTHING, Findable, Renderers
 from rwhoisd.image.scopes import Pair, Scopes
 from rwhoisd.image.sorting import Sorter
 
 # Told what is being done ("objects" or "entries"), how many are done, and of how many if known.
 Progress = Callable[[str, int, int | None], None]
 
-_ROW: Final = 8  # octets of a row in a sort item
 _BATCH: Final = 1024
 
 
@@ -140,54 +141,45 @@ class _Build:
         starts: list[int] = []
         renderers = Renderers(scopes.pairs, self._eol)
         for number, area in enumerate(scopes.areas):
-            last = -1
-            async for batch in self._source.objects(area.name.text):
-                for stored in batch:
-                    pair = pair_of_object(scopes, number, stored)
-                    if pair.class_number != last:
-                        assert pair.class_number > last, "objects must come by class"
-                        # The first record of each class, and of those that have none.
-                        starts += [records.records] * (pair.number + 1 - len(starts))
-                        last = pair.class_number
-                    self._write_object(stored, renderers[pair], records)
+            last, batches = -1, None
+            async for batch in self._source.bodies(area.name.text):
+                pair = pair_of_object(
+                    scopes, number, batch.object(area.name.text, 0), batch.rows[0]
+                )
+                if batches is None or pair.class_number != last:
+                    assert pair.class_number > last, "objects must come by class"
+                    # The first record of each class, and of those that have none.
+                    starts += [records.records] * (pair.number + 1 - len(starts))
+                    last, batches = pair.class_number, BatchRenderer(renderers[pair])
+                self._write_batch(pair, batch, batches, records)
                 self._progress("objects", records.records, None)
         starts += [records.records] * (len(scopes.pairs) + 1 - len(starts))
         return starts
 
-    def _write_object(
-        self, stored: StoredObject, renderer: ClassRenderer, records: RecordWriter
+    def _write_batch(
+        self, pair: Pair, batch: Bodies, renderer: BatchRenderer, records: RecordWriter
     ) -> None:
-        obj, row = stored.object, stored.row
-        rendered = renderer.render(obj)
-        source = self._head.source_number(obj.source)
-        record = records.append(
-            rendered.public, table_entry(stored, renderer.pair, source, rendered.flags)
-        )
-        number = record.to_bytes(4)
-        if rendered.full is not None:
-            self._side.put(self._env.full, number, rendered.full)
-        if rendered.raw is not None:
-            self._side.put(self._env.raw, number, rendered.raw)
-        self._rows.add([row.to_bytes(_ROW) + number])
-        found = renderer.keys(obj)
-        if found:
-            order, pack = obj.order, keys.LISTED.pack
-            self._items.add([k + b"\0" + pack(scope, order, row, record) for k, scope in found])
-            self._head.entries += len(found)
-        for place in renderer.links(obj):
-            area = renderer.pair.area_number
-            link = keys.LISTED.pack(0, obj.order, row, record)
-            self._links.setdefault(keys.link_key(area, place), []).append(link)
-            note_link(self._head, area, place)
-        self._head.objects += 1
-        count = renderer.findable(rendered.flags)
-        self._head.refused += not any(count)
-        area = renderer.pair.area_number
-        self._findable[area] = self._findable[area].plus(count)
+        rendered = renderer.render(batch, records.records)
+        self._rows.add(rows.stretches(batch.rows, records.records))
+        numbers = {source: self._head.source_number(source) for source in set(batch.sources)}
+        table = pack_entries(batch, pair.area_number, pair.class_number, numbers, rendered.flags)
+        records.extend(rendered.public, rendered.lengths, table)
+        for table_, pairs in ((self._env.full, rendered.full), (self._env.raw, rendered.raw)):
+            for number, value in pairs:
+                self._side.put(table_, number.to_bytes(4), value)
+        self._items.add(rendered.items)
+        for place, link in rendered.links:
+            key = keys.link_key(pair.area_number, place)
+            self._links.setdefault(key, []).append(link)
+            note_link(self._head, pair.area_number, place)
+        self._head.entries += len(rendered.items)
+        self._head.objects += len(batch.rows)
+        found, refused = renderer.findable(rendered.flags)
+        self._head.refused += refused
+        self._findable[pair.area_number] = self._findable[pair.area_number].plus(found)
 
     def _write_rows(self) -> None:
-        packed = chain.from_iterable(self._rows.sorted_lists())
-        pairs = rows.blocks((int.from_bytes(p[:_ROW]), int.from_bytes(p[_ROW:])) for p in packed)
+        pairs = rows.blocks(chain.from_iterable(self._rows.sorted_lists()))
         while some := list(islice(pairs, _BATCH)):
             self._side.append(self._env.rows, some)
 
@@ -232,16 +224,16 @@ class _Build:
         write_manifest(self._place, facts)
 
 
-def pair_of_object(scopes: Scopes, area_number: int, stored: StoredObject) -> Pair:
+def pair_of_object(scopes: Scopes, area_number: int, obj: Object, row: int) -> Pair:
     """The class of an object.
 
     Raises: ImageError, when its area has no class of that name.
     """
-    pair = scopes.pair(area_number, stored.object.class_name)
+    pair = scopes.pair(area_number, obj.class_name)
     if pair is None:
         raise ImageError(
-            f"area {scopes.areas[area_number].name}: object {stored.object.id or stored.row} is of"
-            f" class {stored.object.class_name}, which the area does not define"
+            f"area {scopes.areas[area_number].name}: object {obj.id or row} is of"
+            f" class {obj.class_name}, which the area does not define"
         )
     return pair
 

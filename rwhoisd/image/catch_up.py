@@ -234,7 +234,7 @@ class _Update:
     def _add(
         self, txn: lmdb.Transaction, records: RecordWriter, area: int, stored: StoredObject
     ) -> None:
-        pair = pair_of_object(self._scopes, area, stored)
+        pair = pair_of_object(self._scopes, area, stored.object, stored.row)
         obj, row = stored.object, stored.row
         renderer = self._renderers[pair]
         rendered = renderer.render(obj)

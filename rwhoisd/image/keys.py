@@ -22,6 +22,7 @@ FAMILIES: Final = {4: (NETWORK + b"\4", 4, 32), 6: (NETWORK + b"\6", 16, 128)}
 
 # Bytes that no key holds: control characters but TAB (arin-rwhoisd.md §8.3).
 _CONTROLS: Final = bytes(c for c in (*range(32), 127) if c != 9)
+CONTROLS_IN_LINES: Final = _CONTROLS.replace(b"\n", b"")  # of text that holds many values
 
 # LMDB takes keys of at most 511 bytes. A longer one is cut here and ends in a digest of all of
 # it, so it is longer than any that was not cut; what was cut stands in the table "long".
@@ -33,6 +34,7 @@ INLINE: Final = 64
 
 ENTRY: Final = Struct(">II")  # scope, record
 LISTED: Final = Struct(">IQQI")  # scope, order, row, record: an entry that sorts as it stands
+TAILED: Final = Struct(">QQI")  # the same without the scope
 TAIL: Final = LISTED.size
 _SCOPE: Final = Struct(">I")
 _PAIRED: Final = INLINE

@@ -1,8 +1,9 @@
 """Writing the index: in bulk from sorted items, or one entry at a time within a transaction."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from itertools import islice, pairwise
 from typing import Final
 
 import lmdb
@@ -13,6 +14,10 @@ from rwhoisd.image.keys import Item
 from rwhoisd.image.sorting import Sorter
 
 _BATCH: Final = 8192  # puts between two looks at the transaction's size
+_ITEMS: Final = 32_768  # looked at in one go
+_SPLIT: Final = -keys.TAIL - 1  # in an item: where the key ends
+_SCOPE: Final = 4 - keys.TAIL  # where the scope ends
+_RECORD: Final = -4  # where the record begins
 _BATCHES_PER_TRANSACTION: Final = 32  # so that dirty pages stay few
 Pairs = list[tuple[bytes, bytes]]
 
@@ -54,96 +59,101 @@ class BulkIndex:
         self._writer = BulkWriter(env)
         self._terms: Pairs = []
         self._many: Pairs = []
+        self._listing = b""  # key whose posting goes on in "many"
         self._last_key = b""
-        self._keys_in_block = 0
         self._boundaries: list[bytes] = [keys.FIRST_BOUNDARY]
         self._places: dict[bytes, array[int]] = {}  # scope → numbers of boundaries
-        self._last_block: dict[bytes, int] = {}  # scope → number of its last boundary
         self.lengths: dict[int, set[int]] = {4: set(), 6: set()}
 
-    def load(self, lists: Iterator[list[bytes]], progress: Callable[[int], None]) -> None:
+    def load(self, lists: Iterable[list[bytes]], progress: Callable[[int], None]) -> None:
         """Write everything; ``progress`` is told the number of items after each list."""
-        key = b""
-        posting: list[bytes] = []
-        done, split = 0, -keys.TAIL - 1
-        continued = False  # a posting of any length goes through in pieces
+        done = 0
+        held: list[bytes] = []  # items of a key that may have more
         for items in lists:
-            for item in items:
-                if item[:split] != key:
-                    if posting:
-                        self._posting(key, posting, continued)
-                    key, posting, continued = item[:split], [], False
-                elif len(posting) == _BATCH:
-                    self._listed(key, posting, continued)
-                    posting, continued = [], True
-                posting.append(item[split + 1 :])
+            for start in range(0, len(items), _ITEMS):
+                held = self._take(held + items[start : start + _ITEMS])
             done += len(items)
             progress(done)
-        if posting:
-            self._posting(key, posting, continued)
+        if held:
+            self._write(held, [held[0][:_SPLIT]], [0, len(held)])
         self._finish()
 
-    def _posting(self, key: bytes, posting: list[bytes], continued: bool) -> None:
-        if continued or len(posting) > keys.INLINE:
-            self._listed(key, posting, continued)
-            return
-        self._note(key, posting)
-        self._put(key, b"".join([entry[:4] + entry[-4:] for entry in posting]))
+    def _take(self, items: list[bytes]) -> list[bytes]:
+        """Write items; gives those of the last key, unless they are too many to wait for more."""
+        item_keys = [item[:_SPLIT] for item in items]
+        starts = [0, *(i for i, (a, b) in enumerate(pairwise(item_keys), 1) if a != b)]
+        if len(items) - starts[-1] > max(_BATCH, keys.INLINE):
+            starts.append(len(items))
+        for block in range(0, len(starts) - 1, keys.BLOCK):
+            self._write(items, item_keys, starts[block : block + keys.BLOCK + 1])
+        self._flush()
+        return items[starts[-1] :]
 
-    def _listed(self, key: bytes, posting: list[bytes], continued: bool) -> None:
-        self._note(key, posting)
-        if not continued:
+    def _write(self, items: list[bytes], item_keys: list[bytes], starts: list[int]) -> None:
+        """Write the keys of a block, which begin at ``starts``; the last start is the end."""
+        first, end = starts[0], starts[-1]
+        some, some_keys = items[first:end], item_keys[first:end]
+        self._note(some_keys[0], {item[-keys.TAIL : _SCOPE] for item in some})
+        if len(some) == len(starts) - 1 and self._are_plain(some_keys):
+            self._terms += [(i[:_SPLIT], i[-keys.TAIL : _SCOPE] + i[_RECORD:]) for i in some]
+        else:
+            for start, stop in pairwise(starts):
+                self._posting(item_keys[start], items[start:stop])
+        self._last_key = item_keys[starts[-2]]
+
+    def _are_plain(self, block_keys: list[bytes]) -> bool:
+        """Whether keys are stored as they are, and none has more items than those at hand."""
+        return max(map(len, block_keys)) <= keys.CUT and block_keys[0] != self._listing
+
+    def _note(self, key: bytes, scopes: set[bytes]) -> None:
+        """A block begins at ``key``; it has keys of these scopes."""
+        if self._last_key and (boundary := keys.boundary_between(self._last_key, key)):
+            self._boundaries.append(boundary)
+        number = len(self._boundaries) - 1
+        for scope in scopes:
+            blocks = self._places.setdefault(scope, array("I"))
+            if not blocks or blocks[-1] != number:
+                blocks.append(number)
+
+    def _posting(self, key: bytes, items: list[bytes]) -> None:
+        if key == self._listing:
+            self._list(key, items)
+        elif len(items) > keys.INLINE:
             self._put(key, b"")
+            self._list(key, items)
+            self._listing = key
+        else:
+            self._put(key, b"".join([i[-keys.TAIL : _SCOPE] + i[_RECORD:] for i in items]))
+
+    def _list(self, key: bytes, items: list[bytes]) -> None:
         stored = keys.stored_key(key)
         if keys.is_cut(stored):  # cut keys do not come in order
-            for entry in posting:
-                self._writer.put(self._env.many, stored, entry)
+            for item in items:
+                self._writer.put(self._env.many, stored, item[-keys.TAIL :])
             return
-        self._many += [(stored, entry) for entry in posting]
-        if len(self._many) >= _BATCH:
-            self._flush()
+        self._many += [(stored, item[-keys.TAIL :]) for item in items]
 
     def _put(self, key: bytes, value: bytes) -> None:
-        if len(key) > keys.CUT:
-            self._flush()
-            stored = keys.stored_key(key)
-            self._writer.put(self._env.terms, stored, value)
-            self._writer.put(self._env.long, stored, key)
-        else:
+        if len(key) <= keys.CUT:
             self._terms.append((key, value))
-            if len(self._terms) >= _BATCH:
-                self._flush()
-        if self._backwards is not None and key[:1] == keys.EXACT:
-            self._backwards.add([key[:0:-1]])
+            return
+        self._flush()
+        stored = keys.stored_key(key)
+        self._writer.put(self._env.terms, stored, value)
+        self._writer.put(self._env.long, stored, key)
+        self._note_kinds([key])
 
-    def _note(self, key: bytes, posting: list[bytes]) -> None:
-        """Keep blocks, places and network lengths."""
-        if key != self._last_key:
-            self._new_key(key)
-        number = len(self._boundaries) - 1
-        for entry in posting:
-            if self._last_block.get(entry[:4]) != number:
-                self._place(entry[:4], number)
-
-    def _place(self, scope: bytes, number: int) -> None:
-        self._last_block[scope] = number
-        blocks = self._places.get(scope)
-        if blocks is None:
-            blocks = self._places[scope] = array("I")
-        blocks.append(number)
-
-    def _new_key(self, key: bytes) -> None:
-        if self._keys_in_block >= keys.BLOCK and (
-            boundary := keys.boundary_between(self._last_key, key)
-        ):
-            self._boundaries.append(boundary)
-            self._keys_in_block = 0
-        self._keys_in_block += 1
-        self._last_key = key
-        if key[:1] == keys.NETWORK:
-            self.lengths[key[1]].add(key[-1])
+    def _note_kinds(self, found: list[bytes]) -> None:
+        """Keep network lengths, and text for "reversed", of sorted keys."""
+        first = bisect_left(found, keys.NETWORK)
+        end = bisect_left(found, keys.after_prefix(keys.NETWORK))
+        for family, length in {(key[1], key[-1]) for key in found[first:end]}:
+            self.lengths[family].add(length)
+        if self._backwards is not None:
+            self._backwards.add([key[:0:-1] for key in found if key[:1] == keys.EXACT])
 
     def _flush(self) -> None:
+        self._note_kinds([key for key, _ in self._terms])
         self._writer.append(self._env.terms, self._terms)
         self._writer.append(self._env.many, self._many)
         self._terms, self._many = [], []

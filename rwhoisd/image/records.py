@@ -9,12 +9,14 @@ import mmap
 import os
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from rwhoisd.directory.changes import Bodies
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import OBJECTS, OFFSETS, RECORDS
 
@@ -61,6 +63,26 @@ class Entry(NamedTuple):
 
 _ENTRY: Final = Struct("<QQQ")
 ENTRY_OCTETS: Final = _ENTRY.size
+
+
+def pack_entries(
+    batch: Bodies, area: int, class_number: int, sources: Mapping[str, int], flags: Sequence[int]
+) -> bytes:
+    """The table's lines for a batch of objects.
+
+    Raises: ImageError, when a number is too large.
+    """
+    rows, orders, positions = batch.rows, batch.orders, batch.positions
+    for row, order, position in (
+        (max(rows), max(orders), max(positions)),
+        (min(rows), min(orders), min(positions)),
+    ):
+        Entry(row, order, position, area, class_number, max(sources.values()), 0).pack()
+    middle = class_number << 12
+    firsts = [row << 24 | middle | some for row, some in zip(rows, flags, strict=True)]
+    ends = {source: area << 8 | number for source, number in sources.items()}
+    seconds = [p << 24 | ends[source] for p, source in zip(positions, batch.sources, strict=True)]
+    return b"".join(map(_ENTRY.pack, orders, firsts, seconds))
 
 
 class RecordFiles:
@@ -160,16 +182,26 @@ class RecordWriter:
         self.records += 1
         return self.records - 1
 
+    def extend(self, data: bytes, lengths: Sequence[int], table: bytes) -> None:
+        """Add records that follow each other in ``data``, with their lines of the table."""
+        self.flush()
+        ends = array("Q", accumulate(lengths, initial=self.octets))[1:]
+        self._write(data, ends, table)
+        self.octets += len(data)
+        self.records += len(lengths)
+
     def flush(self) -> None:
         """Hand everything to the operating system."""
         data, offsets, table = self._pending
-        chunks = (b"".join(data), offsets.tobytes(), b"".join(table))
-        self.crc = zlib.crc32(chunks[0], self.crc)
-        for i, chunk in enumerate(chunks):
-            _write_at(self._files[i], chunk, self._ends[i])
-            self._ends[i] += len(chunk)
+        self._write(b"".join(data), offsets, b"".join(table))
         self._pending = ([], array("Q"), [])
         self._pending_octets = 0
+
+    def _write(self, data: bytes, offsets: "array[int]", table: bytes) -> None:
+        self.crc = zlib.crc32(data, self.crc)
+        for i, chunk in enumerate((data, offsets.tobytes(), table)):
+            _write_at(self._files[i], chunk, self._ends[i])
+            self._ends[i] += len(chunk)
 
     def sync(self) -> None:
         """Make everything durable."""

@@ -62,7 +62,7 @@ class Findable(NamedTuple):
 NOTHING: Final = Findable(0, 0)
 
 
-class _Slot(NamedTuple):
+class Slot(NamedTuple):
     """A line whose values are keys: its place among the lines, and the kinds of keys."""
 
     line: int
@@ -73,7 +73,7 @@ class _Slot(NamedTuple):
     private: bool
 
 
-class _Shape:
+class Shape:
     """How objects with the same attribute names in the same order are shown and found.
 
     Most objects of a class have one of a few shapes, so what depends on names is worked out once
@@ -82,19 +82,19 @@ class _Shape:
 
     __slots__ = (
         *("flags", "full", "guarded", "open", "plain", "private", "public", "shown", "slots"),
-        "profiled",
+        *("added", "marks", "profiled"),
     )
 
     def __init__(self, renderer: "ClassRenderer", names: tuple[str, ...], area: str) -> None:
         class_def = renderer.pair.class_def
         known = [(i, a) for i, n in enumerate(names) if (a := class_def.attribute(n))]
         folded = [n.lower() for n in names]
-        added, flags = _added_lines(folded, area, class_def.name)
-        self.flags = flags
+        self.added, self.flags = _added_lines(folded, area, class_def.name)
+        self.marks = [a.type.mark for _, a in known]
         self.shown = [i for i, _ in known]  # lines that are shown at all
         self.open = [i for i, a in known if not a.private]
-        self.full = renderer.template(added, [a for _, a in known])
-        self.public = renderer.template(added, [a for _, a in known if not a.private])
+        self.full = renderer.template(self.added, [a for _, a in known])
+        self.public = renderer.template(self.added, [a for _, a in known if not a.private])
         self.guarded = renderer.always_guarded or "guardian" in folded
         self.private = folded.index("private") if "private" in folded else None
         self.profiled = renderer.profiled or ATTRIBUTE in folded
@@ -104,10 +104,16 @@ class _Shape:
             and area == renderer.pair.area.name.text
         )
         self.slots = [
-            _Slot(i, renderer.pair.scope_of[a.name.lower()], *_kinds(a), a.private)
+            Slot(i, renderer.pair.scope_of[a.name.lower()], *_kinds(a), a.private)
             for i, a in known
             if a.indexed
         ]
+
+    @property
+    def same_for_all(self) -> bool:
+        """Whether everybody sees all lines, whatever the values are, and they are all there is."""
+        guarded = self.guarded and (self.private is not None or len(self.open) < len(self.shown))
+        return self.plain and not self.profiled and not guarded
 
 
 def _added_lines(
@@ -139,30 +145,34 @@ class ClassRenderer:
             or pair.class_def.name.lower() == GUARDIAN_CLASS
         )
         self.profiled = default_profile(pair.class_def, pair.area) != "public"
-        self._eol = eol
+        self.eol = eol
         self._conceals = not dialect_of(eol).searches_private
-        self._charset = pair.area.charset
+        self.charset = pair.area.charset
         self._class = pair.class_def.name
-        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._shapes: dict[tuple[str, ...], Shape] = {}
         self._referred = pair.class_def.attribute(REFERRED_AREA) if pair.is_referral else None
 
     def template(self, added: Sequence[tuple[str, str]], attributes: Sequence[AttributeDef]) -> str:
         """A record with a ``%s`` for each value of ``attributes``; "" without any line."""
-        eol = self._eol.decode("ascii")
+        eol = self.eol.decode("ascii")
         lines = [f"{self._class}:{name}:{value}".replace("%", "%%") for name, value in added]
         lines += [f"{self._class}:{a.name}{a.type.mark}:%s" for a in attributes]
         return eol.join([*lines, "", ""]) if lines else ""
 
-    def _shape(self, obj: Object) -> tuple[_Shape, tuple[str, ...]]:
+    def _shape(self, obj: Object) -> tuple[Shape, tuple[str, ...]]:
         names, values = zip(*obj.lines, strict=True) if obj.lines else ((), ())
+        return self.shape(names, obj.area), values
+
+    def shape(self, names: tuple[str, ...], area: str) -> Shape:
+        """The shape of objects of ``area`` with these attribute names."""
         shape = self._shapes.get(names)
-        if shape is None or obj.area != self.pair.area.name.text:
-            shape = _Shape(self, names, obj.area)
+        if shape is None or area != self.pair.area.name.text:
+            shape = Shape(self, names, area)
             if shape.plain:
                 if len(self._shapes) >= _SHAPES:
                     self._shapes.clear()
                 self._shapes[names] = shape
-        return shape, values
+        return shape
 
     def render(self, obj: Object) -> Rendered:
         """Both views of an object, as visibility and render define them.
@@ -198,7 +208,7 @@ class ClassRenderer:
             return Findable(0, 1) if self.pair.area.internal_to else NOTHING
         return Findable(1, 0)
 
-    def _rendered(self, obj: Object, shape: _Shape, values: tuple[str, ...]) -> Rendered:
+    def _rendered(self, obj: Object, shape: Shape, values: tuple[str, ...]) -> Rendered:
         """Both views of an object without regard to privacy profiles."""
         flags = shape.flags | Flag.INDEXED if obj.indexed else shape.flags
         shown = values if shape.plain else tuple([values[i] for i in shape.shown])
@@ -220,30 +230,30 @@ class ClassRenderer:
             raw = json.dumps([obj.area, obj.class_name, obj.lines]).encode("ascii")
         return Rendered(public, None if public is full else full, raw, flags)
 
-    def _splits(self, full: bytes, shape: _Shape) -> bool:
+    def _splits(self, full: bytes, shape: Shape) -> bool:
         """Whether line ends stand at the end of lines only."""
-        return full.count(self._eol) == shape.full.count(self._eol.decode("ascii"))
+        return full.count(self.eol) == shape.full.count(self.eol.decode("ascii"))
 
     def _encode(self, text: str, obj: Object) -> bytes:
         try:
-            return text.encode(self._charset)
+            return text.encode(self.charset)
         except UnicodeEncodeError as error:
             raise ImageError(
                 f"area {obj.area}, object {obj.id or '?'}: {error.object[error.start]!r} does not"
-                f" exist in the area's charset {self._charset}"
+                f" exist in the area's charset {self.charset}"
             ) from error
 
     def lines_of(self, full: bytes, flags: int) -> tuple[Line, ...]:
         """The lines of the object whose full view this is."""
         lines = self.shown_lines(full)
         added = bool(flags & Flag.ADDED_CLASS) + bool(flags & Flag.ADDED_AREA)
-        return tuple([(n, v.decode(self._charset)) for n, v in lines[added:]])
+        return tuple([(n, v.decode(self.charset)) for n, v in lines[added:]])
 
     def shown_lines(self, view: bytes) -> list[tuple[str, bytes]]:
         """Attribute name and value of each line of a view."""
         skip = len(self._class) + 1
         found = []
-        for line in view.split(self._eol)[:-2]:
+        for line in view.split(self.eol)[:-2]:
             name, _, value = line[skip:].partition(b":")
             found.append((name.partition(b";")[0].decode("ascii"), value))
         return found
@@ -270,7 +280,7 @@ class ClassRenderer:
         for line, place, exact, cidr, sound, private in shape.slots:
             value, scope = values[line], place + inner
             into = secret if private and conceals else found
-            if exact and (key := keys.text_key(value.encode(self._charset))):
+            if exact and (key := keys.text_key(value.encode(self.charset))):
                 into.append((key, scope))
             if cidr and (network := Network.from_text(value.strip())):
                 into.append((keys.network_key(network), scope))

@@ -1,7 +1,8 @@
 """Row of the store → record, in blocks: rows are handed out one after the other."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from struct import Struct, pack
 from typing import Any, Final
 
 import lmdb
@@ -12,6 +13,7 @@ _BITS: Final = 6
 _PER_BLOCK: Final = 1 << _BITS
 _NONE: Final = b"\xff" * 4  # where a row has no record
 _EMPTY: Final = _NONE * _PER_BLOCK
+_STRETCH: Final = Struct(">QII")  # row, record, how many
 
 
 def find(fetch: Callable[..., Any], env: Environment, row: int) -> int | None:
@@ -35,12 +37,35 @@ def change(env: Environment, txn: lmdb.Transaction, row: int, record: int | None
         txn.put(key, block, db=env.rows)
 
 
-def blocks(rows: Iterable[tuple[int, int]]) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of the table for pairs of row and record, sorted by row."""
-    for number, found in groupby(rows, key=lambda pair: pair[0] >> _BITS):
-        block = bytearray(_EMPTY)
-        for row, record in found:
-            block[_at(row) : _at(row) + 4] = record.to_bytes(4)
+def stretches(rows: Sequence[int], first: int) -> list[bytes]:
+    """Rows whose records are counted from ``first``, as bytes that sort by row.
+
+    Rows that follow each other are one stretch: row, record, and how many.
+    """
+    if rows[-1] - rows[0] == len(rows) - 1 and tuple(rows) == tuple(range(rows[0], rows[-1] + 1)):
+        return [_STRETCH.pack(rows[0], first, len(rows))]
+    numbered = enumerate(rows, first)
+    found = []
+    for _, run in groupby(numbered, key=lambda pair: pair[1] - pair[0]):
+        some = list(run)
+        found.append(_STRETCH.pack(some[0][1], some[0][0], len(some)))
+    return found
+
+
+def blocks(sorted_stretches: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of the table."""
+    number, block = -1, bytearray(_EMPTY)
+    for row, record, count in map(_STRETCH.unpack, sorted_stretches):
+        while count:
+            if row >> _BITS != number:
+                if number >= 0:
+                    yield number.to_bytes(8), bytes(block)
+                number, block = row >> _BITS, bytearray(_EMPTY)
+            some = min(count, _PER_BLOCK - (row & _PER_BLOCK - 1))
+            records = range(record, record + some)
+            block[_at(row) : _at(row) + 4 * some] = pack(f">{some}I", *records)
+            row, record, count = row + some, record + some, count - some
+    if number >= 0:
         yield number.to_bytes(8), bytes(block)
 
 

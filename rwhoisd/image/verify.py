@@ -115,7 +115,7 @@ class _Verification:
 
     def _check_object(self, number: int, stored: StoredObject, record: int | None) -> None:
         image, obj = self._image, stored.object
-        pair = pair_of_object(image.scopes, number, stored)
+        pair = pair_of_object(image.scopes, number, stored.object, stored.row)
         words = f"area {pair.area.name}, {pair.class_def.name} {obj.id or '?'} (row {stored.row})"
         if record is None or image.place(record) != (stored.position, stored.row):
             have = "nothing" if record is None else self._name(record)

@@ -9,6 +9,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.body import encode_lines
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
 from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
@@ -23,42 +24,6 @@ _SHAPES: Final = 256  # remembered per class; peers make them up
 
 
 _FIRST: Final = itemgetter(0)
-
-
-def encode_lines(lines: Sequence[Line]) -> bytes:
-    """The body: an ``Attribute:value`` line each, in UTF-8 whatever the area's charset is.
-
-    Raises: RwhoisError 321, for what would not come back as it was: a line end in a value, a
-    colon in a name, or a lone surrogate.
-    """
-    text = "\n".join(map(":".join, lines)) + "\n" if lines else ""
-    if text.count("\n") != len(lines) or "\r" in text:
-        raise _unwritable(lines, "a line end; split the value into lines of its own")
-    for name, _ in lines:
-        if ":" in name:
-            raise RwhoisError(
-                ResponseCode.INVALID_ATTRIBUTE_SYNTAX, f"attribute name {name!r} has a colon"
-            )
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise _unwritable(lines, "a character that is no Unicode text") from error
-
-
-def _unwritable(lines: Sequence[Line], what: str) -> RwhoisError:
-    def bad(text: str) -> bool:
-        surrogate = any("\ud800" <= c <= "\udfff" for c in text)
-        return "\n" in text or "\r" in text or surrogate
-
-    name = next(name for name, value in lines if bad(name) or bad(value))
-    return RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, f"attribute {name!r}: {what}")
-
-
-def decode_lines(body: bytes) -> tuple[Line, ...]:
-    """The lines of a body, exactly as they were encoded."""
-    parts = [line.partition(":") for line in body.decode().split("\n")]
-    parts.pop()  # what is behind the last line end
-    return tuple([(name, value) for name, _, value in parts])
 
 
 def check_charset(obj: Object, charset: str) -> None:

@@ -5,10 +5,11 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping, Select, Subquery, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rwhoisd.directory.body import decode_lines
 from rwhoisd.directory.changes import Change, Operation
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
-from rwhoisd.store.codec import Row, decode_lines, id_key
+from rwhoisd.store.codec import Row, id_key
 from rwhoisd.store.tables import journal
 
 Side = Literal["before", "after"]

@@ -1,17 +1,19 @@
 """What the image is built from: the whole directory as it was at one moment."""
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rwhoisd.directory.area import AuthorityArea
-from rwhoisd.directory.changes import Change, StoredObject
+from rwhoisd.directory.body import decode_lines
+from rwhoisd.directory.changes import Bodies, Change, StoredObject
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.store import definitions, journal
-from rwhoisd.store.codec import decode_lines
 from rwhoisd.store.engines import answering
 from rwhoisd.store.tables import authority_area, stored_object
 
@@ -44,7 +46,15 @@ def stored_objects(area: str, rows: Sequence[Any]) -> list[StoredObject]:
 async def object_batches(
     connection: AsyncConnection, area_id: int, area: AuthorityArea, source: str | None = None
 ) -> AsyncIterator[list[StoredObject]]:
-    """Objects of an area by class (schema order) and position, at most ``BATCH`` at a time.
+    """Objects of an area by class (schema order) and position, at most ``BATCH`` at a time."""
+    async for rows in _row_batches(connection, area_id, area, source):
+        yield stored_objects(area.name.text, rows)
+
+
+async def _row_batches(
+    connection: AsyncConnection, area_id: int, area: AuthorityArea, source: str | None = None
+) -> AsyncIterator[Sequence[Any]]:
+    """The same as rows of ``OBJECT_COLUMNS``.
 
     Each batch is a query of its own that goes on behind the last row, so that no cursor stays
     open between two of them.
@@ -58,7 +68,7 @@ async def object_batches(
         query = query.order_by(_o.position, _o.row_id).limit(BATCH)
         rows: Sequence[Any] = (await connection.execute(query)).all()
         while rows:
-            yield stored_objects(area.name.text, rows)
+            yield rows
             last = rows[-1]
             if len(rows) < BATCH:
                 break
@@ -108,6 +118,14 @@ class Snapshot:
     async def _answered(self, read: Awaitable[_T]) -> _T:
         async with answering(self._connection.engine.url):
             return await read
+
+    async def bodies(self, area: str) -> AsyncIterator[Bodies]:
+        """The same in columns, of one class each."""
+        area_id, definition = self._areas[area.lower()]
+        async for rows in _row_batches(self._connection, area_id, definition):
+            for class_name, run in groupby(rows, key=attrgetter("class_name")):
+                row_ids, positions, _, bodies, sources, indexed, orders = zip(*run, strict=True)
+                yield Bodies(class_name, row_ids, positions, sources, indexed, orders, bodies)
 
     async def changes(self, area: str, after: TimeStamp) -> AsyncIterator[Change]:
         """Journal entries with a serial greater than ``after``, by serial and ordinal."""

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from rwhoisd.directory.area import AuthorityArea
-from rwhoisd.directory.changes import Change, Operation, StoredObject
+from rwhoisd.directory.body import encode_lines
+from rwhoisd.directory.changes import Bodies, Change, Operation, StoredObject
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 
@@ -99,6 +101,21 @@ class MemorySource:
         found = self._of_area(self._areas[area])
         for start in range(0, len(found), _BATCH):
             yield found[start : start + _BATCH]
+
+    async def bodies(self, area: str) -> AsyncIterator[Bodies]:
+        """The same in columns, of one class each."""
+        async for batch in self.objects(area):
+            for class_name, run in groupby(batch, key=lambda s: s.object.class_name):
+                some = list(run)
+                yield Bodies(
+                    class_name,
+                    [s.row for s in some],
+                    [s.position for s in some],
+                    [s.object.source for s in some],
+                    [s.object.indexed for s in some],
+                    [s.object.order for s in some],
+                    [encode_lines(s.object.lines) for s in some],
+                )
 
     async def changes(self, area: str, after: TimeStamp) -> AsyncIterator[Change]:
         """Journal entries of an area behind a serial."""

@@ -217,6 +217,7 @@ def small(inline: int = 2, cut: int = 480, gathered: int = 2) -> Iterator[None]:
             (search, "_GATHERED", gathered),
             (search, "_REVERSED", gathered),
             (postings, "_BATCH", 3),
+            (postings, "_ITEMS", 5),
         ):
             stack.enter_context(patch.object(module, name, value))
         yield

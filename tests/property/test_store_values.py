@@ -7,15 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rwhoisd.directory.body import decode_lines, encode_lines
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import AddressRange, Network
-from rwhoisd.store.codec import (
-    decode_lines,
-    encode_lines,
-    key_digest,
-    pack_address,
-    unpack_span,
-)
+from rwhoisd.store.codec import key_digest, pack_address, unpack_span
 from rwhoisd.store.hierarchy import NetworkEntry, sweep
 
 ANY = st.text(st.characters(), max_size=8)
