@@ -5,6 +5,7 @@ attribute alone give a ``Violation``, whose message is for people.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import count
 
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.dialect import Dialect
@@ -100,6 +101,18 @@ def require_same_place(before: Object, area: AuthorityArea, class_def: ClassDef)
         raise RwhoisError(ResponseCode.INVALID_DIRECTIVE_SYNTAX, "Auth-Area's must match")
     if before.class_name.lower() != class_def.name.lower():
         raise RwhoisError(ResponseCode.INVALID_DIRECTIVE_SYNTAX, "Class-Name's must match")
+
+
+def new_ids(serial: str, area: AuthorityArea) -> Iterator[str]:
+    """IDs for an object that a change adds; the first one that no object has is to be taken.
+
+    Each change of an area has a serial of its own: on all nodes, and also when the area was
+    removed and made anew (B20). So only loaded data can have an ID that looks like the first,
+    and other objects of the same change.
+    """
+    for number in count(1):
+        local = serial if number == 1 else f"{serial}-{number}"
+        yield f"{local}.{area.name.id_suffix}"
 
 
 def stamped(lines: Iterable[Line], object_id: str, serial: str) -> list[Line]:

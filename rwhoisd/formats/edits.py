@@ -19,6 +19,7 @@ from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import GUARDIAN_CLASS
 from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.registration import (
+    new_ids,
     require_master,
     require_same_place,
     require_same_version,
@@ -368,12 +369,19 @@ async def _add(change: AreaChange, edit: Edit, serial: str) -> Object:
     if edit.keep:
         obj = _renewed(wanted, serial)
     else:
-        object_id = wanted.id or f"{serial}.{change.area.name.id_suffix}"
+        object_id = wanted.id or await _new_id(change, change.area)
         stamps = tuple(stamped(wanted.lines, object_id, serial))
         obj = replace(wanted, lines=stamps, order=late_order(int(serial)))
     await _require_free_key(change, obj)
     await change.add(obj, position=edit.position)
     return obj
+
+
+async def _new_id(change: AreaChange, area: AuthorityArea) -> str:
+    for object_id in new_ids(change.serial.text, area):
+        if not await change.find(object_id):
+            return object_id
+    raise AssertionError("there is always another one")
 
 
 async def _require_free_key(change: AreaChange, obj: Object, row: int | None = None) -> None:

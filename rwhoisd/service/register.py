@@ -21,6 +21,7 @@ from rwhoisd.directory.guardian import GUARDIAN_CLASS, Act
 from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.registration import (
     class_of,
+    new_ids,
     require_known,
     require_master,
     require_same_place,
@@ -260,24 +261,34 @@ class Registration:
     async def _check(self, wanted: Wanted) -> None:
         """Required attributes, repetitions, formats, references. Raises: RwhoisError 320-323."""
         obj = wanted.object()
-        named = {value for _, value in references(obj, wanted.class_def)}
+        dialect = self._context.dialect
+        there = (
+            await self._there(obj, wanted.class_def) if dialect.register_checks_references else ()
+        )
         found = violations(
-            obj,
-            wanted.class_def,
-            self._context.dialect,
-            exists={value for value in named if self._exists(value)}.__contains__,
-            schemes=SCHEMES,
+            obj, wanted.class_def, dialect, exists=lambda i: i in there, schemes=SCHEMES
         )
         # Aside, as a pattern of the class may take its time over a long value.
         violation = await self._context.ports.aside.run(lambda: next(found, None))
         if violation is not None:
             raise RwhoisError(violation.code, violation.attribute)
 
-    def _exists(self, object_id: str) -> bool:
+    async def _there(self, obj: Object, class_def: ClassDef) -> set[str]:
+        """The IDs it names, up to the first that no object has."""
+        there: set[str] = set()
+        for _, object_id in references(obj, class_def):
+            if not await self._exists(object_id):
+                break
+            there.add(object_id)
+        return there
+
+    async def _exists(self, object_id: str) -> bool:
         """Whether an object has this ID; those of other people's areas cannot be asked."""
         folded = object_id.lower()
-        ours = any(folded.endswith("." + a.name.id_suffix.lower()) for a in self._image.areas)
-        return not ours or bool(self._image.by_id(object_id))
+        if not any(folded.endswith("." + a.name.id_suffix.lower()) for a in self._image.areas):
+            return True
+        # What another node has registered just now may not be in our image yet.
+        return bool(self._image.by_id(object_id) or await self._registry.find(object_id))
 
     async def _target(self, record: Record) -> Target:
         """What the identifying record names. Raises: RwhoisError 322, 336, 325."""
@@ -402,17 +413,11 @@ async def _require_free_key(change: AreaChange, obj: Object) -> None:
 
 
 async def _new_id(change: AreaChange, area: AuthorityArea) -> str:
-    """An ID that no object has or had: by the serial, which each change of an area has alone.
-
-    It grows over nodes and workers, and when the area is gone and made anew (B20). IDs in
-    loaded data may look like it, so it is looked for all the same.
-    """
-    serial, suffix = change.serial.text, area.name.id_suffix
-    object_id, number = f"{serial}.{suffix}", 1
-    while await change.find(object_id):
-        number += 1
-        object_id = f"{serial}-{number}.{suffix}"
-    return object_id
+    """An ID that no object of the area has."""
+    for object_id in new_ids(change.serial.text, area):
+        if not await change.find(object_id):
+            return object_id
+    raise AssertionError("there is always another one")
 
 
 def _required(record: Record, name: str) -> str:

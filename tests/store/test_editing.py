@@ -130,6 +130,23 @@ def test_an_addition_gets_an_id_and_is_journalled(go: Callable[..., None]) -> No
     go(work)
 
 
+def test_additions_of_one_change_have_ids_of_their_own(go: Callable[..., None]) -> None:
+    """B20."""
+
+    async def work(editor: Editor) -> None:
+        wanted = [
+            await editor.addition(
+                AREA, "net", [("Network-Name", n), ("IP-Network", f"192.0.2.{64 * i}/26")]
+            )
+            for i, n in enumerate("ABC")
+        ]
+        [done] = await editor.carry_out(wanted)
+        local = [done.serial, f"{done.serial}-2", f"{done.serial}-3"]
+        assert [obj.id for obj in done.objects] == [f"{name}.{AREA}" for name in local]
+
+    go(work)
+
+
 @pytest.mark.parametrize(
     ("name", "class_name", "more", "message"),
     [

@@ -213,11 +213,13 @@ def test_bytes_that_are_not_of_the_charset(tmp_path: Path) -> None:
         pytest.param("rfc", "1.a.com", 0, id="there"),
         pytest.param("rfc", "no.a.com", 323, id="dangling"),
         pytest.param("rfc", "no.example.com", 0, id="of-others"),
+        pytest.param("rfc", "NEW.a.com", 0, id="registered-at-another-node"),
         pytest.param("arin", "no.a.com", 0, id="arin"),
     ],
 )
 def test_references(tmp_path: Path, compat: Compat, reference: str, code: int) -> None:
-    one, _ = talk(tmp_path, compat)
+    one, registry = talk(tmp_path, compat)
+    registry.rows[70] = entry("a.com", "contact", "ID:new.a.com|Name:Not in the image yet")
     last = registered(one, "add", *ADD, f"Manager: {reference}")[-1]
     assert last.startswith(f"%error {code}" if code else "%ok")
 
@@ -349,6 +351,7 @@ def test_a_guardian_may_change_and_remove(tmp_path: Path) -> None:
         pytest.param(DEL[1:], "322 Required Attribute Missing: ID", id="no-id"),
         pytest.param(DEL[:1], "322 Required Attribute Missing: Updated", id="no-updated"),
         pytest.param(("ID: no.a.com", DEL[1]), "336 Object Not Found", id="not-found"),
+        pytest.param(("ID: bad id x", DEL[1]), "336 Object Not Found", id="B13"),
         pytest.param(
             (DEL[0], "Updated: 19990101"), "325 Failed to Update Outdated Object", id="old"
         ),

@@ -130,6 +130,21 @@ def test_ids_never_collide(server: Process) -> None:
     assert not any(i.startswith("mine") for i, _ in found)
 
 
+def test_the_conversation_of_the_page(server: Process) -> None:
+    text = PAGE.read_text("utf-8").partition("```\n")[2].partition("```")[0]
+    said = [line[3:] for line in text.splitlines() if line.startswith("C: ")]
+    expected = [line[3:] for line in text.splitlines() if line.startswith("S: ")]
+    client = Client(server)
+    answer = client.say(_lines(*said), 2).decode().replace("ID: ", "ID:")
+    client.close()
+    answer = answer.replace("Updated: ", "Updated:")  # A12
+    assert _masked(answer) == _masked("\n".join(expected) + "\n")
+
+
+def _masked(text: str) -> str:
+    return re.sub(r"\d{17}", "(serial)", text)
+
+
 def test_a_client_that_goes_leaves_nothing(server: Process) -> None:
     """R3.3.9-24."""
     server.ask(_add("CUT").replace(b"-register off\r\n", b"-quit\r\n"))
