@@ -142,6 +142,16 @@ class StoreConfig(Section):
     )
 
 
+class RegistrationConfig(Section):
+    """Registrations that the database does not take."""
+
+    queue_when_down: bool = Field(
+        False,
+        description="Whether a registration that the database does not take now is kept in the"
+        " state folder and done later (120) instead of refused (501). Takes effect: restart.",
+    )
+
+
 class ImageConfig(Section):
     """The image: what answers are read from."""
 
@@ -475,6 +485,9 @@ class Config(BaseSettings):
         "", description="Group to become; default: the user's. Takes effect: restart."
     )
     store: StoreConfig = Field(StoreConfig(), description=StoreConfig.__doc__)
+    registration: RegistrationConfig = Field(
+        RegistrationConfig(), description=RegistrationConfig.__doc__
+    )
     image: ImageConfig = Field(ImageConfig(), description=ImageConfig.__doc__)
     limits: LimitsConfig = Field(LimitsConfig(), description=LimitsConfig.__doc__)
     query: QueryConfig = Field(QueryConfig(), description=QueryConfig.__doc__)
@@ -563,6 +576,11 @@ class Config(BaseSettings):
         """Whether changes of other nodes are to be looked for in the store."""
         shared = not self.store_url.startswith("sqlite") and "://" in self.store_url
         return shared if self.store.follow is None else self.store.follow
+
+    @property
+    def deferred_path(self) -> Path:
+        """Folder of registrations that wait for the store."""
+        return self.state_path / "deferred"
 
     @property
     def image_path(self) -> Path:

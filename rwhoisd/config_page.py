@@ -42,6 +42,7 @@ _TITLES: Final = {
         'On its own port: `tls = { certificate = "cert.pem", key = "key.pem" }`.',
     ),
     "store": ("`[store]`", "The store: where the truth is."),
+    "registration": ("`[registration]`", "Registrations that the database does not take."),
     "image": ("`[image]`", "The image: what answers are read from."),
     "limits": ("`[limits]`", "What clients may take. They hold over all workers together."),
     "query": ("`[query]`", "What a query may ask for; anything else is 351."),

@@ -7,6 +7,7 @@ import typer
 from rwhoisd.admin import (
     addresses,
     db,
+    deferred,
     editing,
     exporting,
     guardian,
@@ -48,6 +49,7 @@ _VERBS = (
     ("journal", objects.journal, "journal NET-2.192.0.2.0/24"),
     ("notices", objects.notices, "notices --json"),
     ("status", objects.status, "status --json"),
+    ("deferred", deferred.deferred, "deferred --retry 01790000000000000000-0123abcd"),
 )
 for _name, _verb, _example in _VERBS:
     app.command(_name, epilog=f"Example: rwhois-admin {_example}")(_verb)

@@ -25,6 +25,7 @@ from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.formats.findings import Finding, FormatError
 from rwhoisd.image.catch_up import follow
 from rwhoisd.image.errors import ImageError
+from rwhoisd.service.deferred import DeferredQueue
 from rwhoisd.store import Store, StoreError
 
 DONE: Final = 0
@@ -74,6 +75,7 @@ class Target:
     url: str
     image: Path
     compat: str
+    deferred: DeferredQueue
 
     @property
     def eol(self) -> bytes:
@@ -146,6 +148,7 @@ def target(
         url=store or chosen,
         image=image or (settings.image_path if state is None else state / "image"),
         compat=settings.compat,
+        deferred=DeferredQueue(settings.deferred_path),
     )
 
 

@@ -500,6 +500,10 @@ async def _status(store: Store, target: Target) -> dict[str, Any]:
             }
             for source in await states(store)
         ],
+        "deferred": {
+            "waiting": len(list(target.deferred.waiting())),
+            "refused": len(list(target.deferred.refused())),
+        },
         "image": image,
         "image_current": image is not None and dict(image.serials) == serials,
     }
@@ -525,6 +529,9 @@ def _tell_status(facts: dict[str, Any]) -> None:
         for row in facts["inventory"]:
             told.add_row(row["source"], row["kind"], str(row["facts"]), row["age"], row["held"])
         common.console().print(told)
+    if any(facts["deferred"].values()):
+        waiting, refused = facts["deferred"].values()
+        typer.echo(f"deferred registrations: {waiting} wait, {refused} refused")
     image = facts["image"]
     if image is None:
         typer.echo("image: none that can be served; make one with: rwhois-admin image build")

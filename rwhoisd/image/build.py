@@ -17,7 +17,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.batches import BatchRenderer
-from rwhoisd.image.environment import Environment, writing
+from rwhoisd.image.environment import Environment, reserve_readers, writing
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
     INDEX,
@@ -207,7 +207,7 @@ class _Build:
     def _finish(self, crc: int) -> None:
         for spill in self._place.glob(f"{SPILL}*"):
             shutil.rmtree(spill)
-        (self._place / f"{INDEX}-lock").unlink(missing_ok=True)
+        reserve_readers(self._place)
         descriptor = os.open(self._place / INDEX, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -192,6 +192,7 @@ class _Update:
     def run(self) -> None:
         """Write everything and commit."""
         head, wanted = self._head, self._wanted
+        self._env.env.reader_check()  # killed readers would keep pages from being used again
         with (
             RecordWriter(self._generation.place, head.records, head.octets) as records,
             self._env.env.begin(write=True) as txn,

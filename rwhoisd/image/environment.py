@@ -51,7 +51,7 @@ class Environment:
     def __init__(self, folder: Path, *, fast: bool = False) -> None:
         path = folder / INDEX
         if fast:
-            _reserve(folder / f"{INDEX}-lock")
+            reserve_readers(folder)
         try:
             # No writemap: a wild write could not hurt the image, and the file stays compact.
             self.env = lmdb.open(
@@ -103,9 +103,13 @@ class Environment:
             self.env.close()
 
 
-def _reserve(path: Path) -> None:
-    """Take the space of LMDB's file of readers: on a full disk, writing into a mapped file that
-    has none ends the process with a bus error. Raises: OSError, when there is no room."""
+def reserve_readers(folder: Path) -> None:
+    """Make LMDB's file of readers anew, with its space taken: on a full disk, writing into a
+    mapped file that has none ends the process with a bus error. Nobody may have it open.
+
+    Raises: OSError, when there is no room."""
+    path = folder / f"{INDEX}-lock"
+    path.unlink(missing_ok=True)
     with path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, _LOCK_OCTETS)
 

@@ -1,5 +1,7 @@
 """The follower: a process that brings what other nodes changed in the database into the image.
 
+It also does the registrations that wait for the database (``replay``).
+
 It is no part of any query's path: it asks the database whether serials moved, at once when the
 database tells of a change and every ``poll_seconds`` in any case, and lets the image catch up. It
 inherits from the supervisor the same kind of socket as a worker and ends when that does.
@@ -15,8 +17,13 @@ from rwhoisd.config import Config
 from rwhoisd.image.catch_up import follow
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.reader import ImageReader
+from rwhoisd.server import settings
 from rwhoisd.server.registry import LazyStore
-from rwhoisd.server.worker import Frames
+from rwhoisd.server.replay import replay
+from rwhoisd.server.worker import Frames, local_programs
+from rwhoisd.service.deferred import DeferredQueue
+from rwhoisd.service.ports import Ports
+from rwhoisd.service.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +54,7 @@ class Follower:
         self._wake = asyncio.Event()
         self._reader = ImageReader(self._config.image_path)
         self._store = LazyStore(self._config.store_url)
+        self._queue = DeferredQueue(self._config.deferred_path)
         work: asyncio.Future[tuple[None, None]] = asyncio.gather(self._follow(), self._listen())
         loop.add_signal_handler(signal.SIGTERM, work.cancel)
         self._control.setblocking(False)
@@ -82,6 +90,7 @@ class Follower:
         while True:
             try:
                 await self._look()
+                await self._replay()
             except self._failures as error:
                 if not failed:
                     logger.error("the image does not follow the store: %s; trying on", _why(error))
@@ -99,6 +108,16 @@ class Follower:
             serials = await store.serials()
         if serials != self._reader.current().serials:
             await follow(store.snapshot, self._config.image_path)
+
+    async def _replay(self) -> None:
+        """Do what waits for the database."""
+        config = self._config
+        if not self._queue.waits:
+            return
+        store = await self._store.get()
+        may = settings.service(config, settings.access(config), config.host)
+        service = Service(self._reader, may, Ports(programs=local_programs(config)))
+        await replay(self._queue, store, service, lambda: follow(store.snapshot, config.image_path))
 
     async def _pause(self, failed: int) -> None:
         """Until the next look: less long when the database tells of a change."""

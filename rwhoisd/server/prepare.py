@@ -116,36 +116,56 @@ def _ids(config: Config) -> tuple[int, int]:
         raise PrepareError(f"group: there is no group {config.group!r} on this system") from None
 
 
-def run(config: Config) -> None:
+def run(config: Config, *, data: bool = True, anew: bool = False) -> bool:
     """Bring store and image up to date with what the configuration names.
 
+    With ``data=False`` only the image, with ``anew`` whatever the image is like. Gives False
+    when the database or the disk does not let it now, and there is an image to serve meanwhile.
     Raises: PrepareError, TlsError, FormatError, StoreError, ImageError, OSError.
     """
     tls.contexts(config)  # a file that cannot be used is told before anything is served by it
-    asyncio.run(_run(config))
+    return asyncio.run(_run_or_wait(config, data=data, anew=anew))
 
 
-async def _run(config: Config) -> None:
+async def _run_or_wait(config: Config, *, data: bool, anew: bool) -> bool:
+    from rwhoisd.image.errors import ImageError
+    from rwhoisd.image.reader import ImageReader
+    from rwhoisd.store.errors import StoreFullError, StoreLockedError, StoreLostError
+
+    try:
+        await _run(config, data=data, anew=anew)
+    except (StoreFullError, StoreLockedError, StoreLostError, ImageError) as error:
+        try:
+            ImageReader(config.image_path, DIALECTS[config.compat].eol).close()
+        except ImageError:
+            raise error from None
+        logger.error("%s; what is there is served, and this is tried again", error)
+        return False
+    return True
+
+
+async def _run(config: Config, *, data: bool, anew: bool) -> None:
     from rwhoisd.store import Store
 
     async with contextlib.AsyncExitStack() as stack:
-        store = await Store.open(config.store_url, create=True, check=False)
+        store = await Store.open(config.store_url, create=data, check=not data)
         stack.push_async_callback(store.close)
-        await store.upgrade()
-        if config.arin_config:
-            await _import_arin(store, config.path(config.arin_config))
-        if config.zones:
-            await _load_zones(store, [config.path(zone) for zone in config.zones])
-        await _renew_image(store, config)
+        if data:
+            await store.upgrade()
+            if config.arin_config:
+                await _import_arin(store, config.path(config.arin_config))
+            if config.zones:
+                await _load_zones(store, [config.path(zone) for zone in config.zones])
+        await _renew_image(store, config, anew=anew)
 
 
-async def _renew_image(store: "Store", config: Config) -> None:
+async def _renew_image(store: "Store", config: Config, *, anew: bool) -> None:
     """Make the image agree with the store and the configuration."""
     from rwhoisd.image.build import build
     from rwhoisd.image.catch_up import follow
 
     path, eol = config.image_path, DIALECTS[config.compat].eol
-    if not path.exists() or _lacks_reversed(path, config):
+    if anew or not path.exists() or _lacks_reversed(path, config):
         async with store.snapshot() as source:
             await build(source, path, eol, reverse=config.query.leading_wildcard)
     elif not await follow(store.snapshot, path, eol):

@@ -7,6 +7,7 @@ carries no database.
 import asyncio
 import importlib
 import logging
+import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.image.catch_up import follow
 from rwhoisd.image.errors import ImageError
-from rwhoisd.service.ports import AreaChange
+from rwhoisd.service.ports import AreaChange, AwayError
 
 if TYPE_CHECKING:  # the database library is large, and most workers never need it
     from rwhoisd.store.store import Store
@@ -24,6 +25,9 @@ if TYPE_CHECKING:  # the database library is large, and most workers never need 
 logger = logging.getLogger(__name__)
 
 SOURCE: Final = "registration"
+ASK_TO_MEND: Final = signal.SIGUSR1  # tells the supervisor that the image is behind the store
+STORE_SECONDS: Final = 40.0  # for a change, longer than others may hold a lock
+PUBLISH_SECONDS: Final = 40.0  # for the image, which somebody may be building
 _T = TypeVar("_T")
 _STORE_MODULE: Final = "rwhoisd.store.store"
 
@@ -61,35 +65,46 @@ def unavailable(what: str) -> Iterator[None]:
 
     try:
         yield
-    except StoreError as error:
-        logger.error("%s failed: %s", what, error)
-        raise RwhoisError(ResponseCode.SERVICE_NOT_AVAILABLE) from None
+    except (StoreError, TimeoutError) as error:
+        _tell(what, error)
+        raise AwayError from None
+
+
+def _tell(what: str, error: Exception) -> None:
+    logger.error("%s failed: %s", what, str(error) or "the database does not answer")
 
 
 class StoreRegistry:
     """The registry port over the store of this node and the image that it serves."""
 
-    def __init__(self, store: LazyStore, image_path: Path) -> None:
+    def __init__(
+        self, store: LazyStore, image_path: Path, mend: Callable[[], None] = lambda: None
+    ) -> None:
+        """``mend`` is called when the image was left behind the store."""
         self._store = store
         self._image_path = image_path
+        self._mend = mend
 
     async def find(self, object_id: str) -> Sequence[StoredObject]:
-        """Objects of all areas with this ID. Raises: RwhoisError 501."""
+        """Objects of all areas with this ID. Raises: AwayError."""
         with unavailable("a registration"):
-            return await (await self._store.get()).find_objects(object_id=object_id)
+            async with asyncio.timeout(STORE_SECONDS):
+                return await (await self._store.get()).find_objects(object_id=object_id)
 
     async def run(
         self, area: str, work: Callable[[AreaChange], Awaitable[_T]], *, author: str
     ) -> _T:
         """What ``work`` gives for a change of an area; it is durable then, and queries see it.
 
-        Raises: RwhoisError 501, when the database does not take it: nothing has happened then.
+        Raises: AwayError, when the database does not take it: nothing has happened. RwhoisError
+        501, when it was lost at the very end, and nobody knows; 120, when it is durable and
+        queries will see it later.
         """
-        with unavailable(f"a registration in {area}"):
-            store = await self._store.get()
-            result = await store.run(area, work, author=author, source=SOURCE)
-        await self._publish(store)
-        return result
+
+        async def changes(changes: Mapping[str, AreaChange]) -> _T:
+            return await work(changes[area])
+
+        return await self.run_all((area,), changes, author=author)
 
     async def run_all(
         self,
@@ -99,21 +114,39 @@ class StoreRegistry:
         author: str,
     ) -> _T:
         """The same for several areas, in one transaction."""
-        with unavailable(f"a registration in {', '.join(areas)}"):
-            store = await self._store.get()
-            result = await store.run_all(areas, work, author=author, source=SOURCE)
+        from rwhoisd.store.errors import StoreError, StoreLostError
+
+        committing = False
+
+        async def noted(changes: Mapping[str, AreaChange]) -> _T:
+            nonlocal committing
+            committing = False
+            result = await work(changes)
+            committing = True
+            return result
+
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                store = await self._store.get()
+                result = await store.run_all(areas, noted, author=author, source=SOURCE)
+        except (StoreError, TimeoutError) as error:
+            _tell(f"a registration in {', '.join(areas)}", error)
+            if committing and isinstance(error, StoreLostError | TimeoutError):
+                raise RwhoisError(ResponseCode.SERVICE_NOT_AVAILABLE) from None
+            raise AwayError from None
         await self._publish(store)
         return result
 
     async def _publish(self, store: "Store") -> None:
         """Bring the image up to the store. A change that is durable is never called failed.
 
-        Should it not work now, the next change or the next start brings the image up.
+        Raises: RwhoisError 120, when it does not work now.
         """
         try:
             with unavailable("bringing the image up to a registration"):
-                await follow(store.snapshot, self._image_path)
-        except (ImageError, OSError) as error:
+                async with asyncio.timeout(PUBLISH_SECONDS):
+                    await follow(store.snapshot, self._image_path)
+        except (ImageError, OSError, RwhoisError) as error:
             logger.error("the image at %s is behind the store: %s", self._image_path, error)
-        except RwhoisError:
-            logger.error("the image at %s is behind the store", self._image_path)
+            self._mend()
+            raise RwhoisError(ResponseCode.REGISTRATION_DEFERRED) from None

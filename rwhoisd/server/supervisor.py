@@ -8,6 +8,11 @@ replaced, and takes over the connections that waited in its sockets. A reload re
 configuration again, lets a loader prepare, then hands it to the workers, which go on with the
 sockets they have: no connection is refused. Where others change the database, too, one more
 child, the follower, keeps the image up; it is replaced and told as workers are.
+
+What the loader could not do now (the database is away, the disk is full) is tried again later,
+as long as there is an image to serve. It also mends the image: when a worker died that may have
+left it behind the store, when one asks for it (``ASK_TO_MEND``), and from the ground up when
+processes are killed by what they read from it again and again.
 """
 
 import gc
@@ -17,10 +22,11 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.findings import FormatError
@@ -28,20 +34,49 @@ from rwhoisd.image.errors import ImageError
 from rwhoisd.server.follower import Follower
 from rwhoisd.server.limits import TOLD, LimitTable
 from rwhoisd.server.listeners import Listener
+from rwhoisd.server.registry import ASK_TO_MEND
 from rwhoisd.server.reload import carried_on
 from rwhoisd.server.worker import Frames, Ready, Worker, frame
+from rwhoisd.service.deferred import DeferredQueue
 
 logger = logging.getLogger(__name__)
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
-# A worker that lived less than this is started again only after a pause of the same length.
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, ASK_TO_MEND)
+# A child that lived less than this is started again only after a pause of the same length, and
+# one that does so again and again after longer ones.
 _LEAST_LIFE_SECONDS: Final = 1.0
+_SHORT_LIVES: Final = 5
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+# What kills a process that reads a damaged file through LMDB; and how many such deaths in what
+# time are no accident, so that the image is built anew. That helps, or it was not the image.
+_CRASHES: Final = (-signal.SIGBUS, -signal.SIGSEGV, -signal.SIGABRT)
+_CRASHES_TOLD: Final = 3
+_CRASH_SECONDS: Final = 60.0
+_ANEW_SECONDS: Final = 600.0
+_LATER: Final = os.EX_TEMPFAIL  # status of a loader that has more to do later
 _KILL_SECONDS: Final = 2.0  # beyond the drain time
 _READY_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 5.0  # between two looks at what the limits did
 _REPORT_SECONDS: Final = 60.0  # between two lines about it
 _FOLLOWER: Final = -1  # its number among the children
+
+
+class Prepare(Protocol):
+    """What a loader does; see ``prepare.run``."""
+
+    def __call__(self, config: Config, *, data: bool, anew: bool) -> bool:
+        """Whether it is done; False when it has to be tried again. Raises when it cannot be."""
+
+
+@dataclass(frozen=True)
+class _Load:
+    """What a loader is to do: bring in all ``data``, or mend the image alone; ``anew``: build
+    it from the ground up."""
+
+    config: Config
+    data: bool = True
+    anew: bool = False
 
 
 @dataclass
@@ -61,7 +96,7 @@ class Supervisor:
         config: Config,
         listeners: Sequence[Listener],
         *,
-        prepare: Callable[[Config], None],
+        prepare: Prepare,
         reread: Callable[[], Config],
         host: str,
         ready: Callable[[Ready], None],
@@ -75,13 +110,22 @@ class Supervisor:
         self._reread = reread
         self._host = host
         self._ready = ready
+        registration = config.registration.queue_when_down
+        waits = DeferredQueue(config.deferred_path).waits
+        self._follows = config.follows_store or registration or waits
         self._workers = len(listeners[0].sockets)
         self._table = LimitTable(config.limits.clients, self._workers)
         self._children: dict[int, _Child] = {}
         self._waiting: dict[int, float] = {}  # number of a worker → when to start it
         self._loader = 0
-        self._coming = config  # what the loader prepares for
+        self._load = _Load(config)  # what the loader does or did last
         self._again = False  # a reload was asked for while a loader ran
+        self._next: _Load | None = None  # what is to be done when its time has come
+        self._due = 0.0
+        self._tries = 0  # of loading or mending, in vain
+        self._short: dict[int, int] = {}  # number of a worker → short lives in a row
+        self._crashes: deque[float] = deque(maxlen=_CRASHES_TOLD)
+        self._anew = -_ANEW_SECONDS  # when the image was last built anew because of them
         self._serving = False
         self._status: int | None = None
         self._done = dict.fromkeys(TOLD, 0)  # what the limits did, as it was told last
@@ -91,22 +135,25 @@ class Supervisor:
         """Serve. Gives the exit status: 0 after a stop, 1 when it could not begin."""
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it is not discarded
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        self._load(self._config)
+        self._start_loader(_Load(self._config))
         while self._status is None:
             self._step()
         self._end()
         return self._status
 
     def _step(self) -> None:
-        seconds = _TICK_SECONDS if self._waiting else _LOOK_SECONDS
-        info = signal.sigtimedwait(SIGNALS, seconds)
+        waits = bool(self._waiting) or (self._next is not None and not self._loader)
+        info = signal.sigtimedwait(SIGNALS, _TICK_SECONDS if waits else _LOOK_SECONDS)
         number = info.si_signo if info else 0
         if number in (signal.SIGTERM, signal.SIGINT):
             self._status = 0
         elif number == signal.SIGHUP:
             self._reload()
+        elif number == ASK_TO_MEND:
+            self._mend()
         self._reap()
-        self._start_waiting()
+        if self._status is None:
+            self._start_waiting()
         self._report()
 
     def _report(self) -> None:
@@ -123,8 +170,8 @@ class Supervisor:
 
     # -- children
 
-    def _fork(self, work: Callable[[], None]) -> int:
-        """A child that does ``work`` and exits: 0, or 1 after it said why not."""
+    def _fork(self, work: Callable[[], int | None]) -> int:
+        """A child that does ``work`` and exits with what it gives, or 1 after it said why not."""
         sys.stdout.flush()
         sys.stderr.flush()
         child = os.fork()
@@ -135,9 +182,9 @@ class Supervisor:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; we tell the child
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(ASK_TO_MEND, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            work()
-            status = 0
+            status = work() or 0
         except (ConfigError, FormatError, ImageError) as error:
             complain(error)
         except OSError as error:
@@ -164,7 +211,8 @@ class Supervisor:
             code = os.waitstatus_to_exitcode(status)
             if pid == self._loader:
                 self._loader = 0
-                self._loaded(code)
+                if self._status is None:
+                    self._loaded(code)
             elif child := self._children.pop(pid, None):
                 self._died(child, pid, code)
 
@@ -174,20 +222,50 @@ class Supervisor:
         if child.number != _FOLLOWER:
             self._table.forget(child.number)
             who = f"worker {child.number}"
-        if self._status is None:
-            how = f"signal {-code}" if code < 0 else f"status {code}"
-            logger.error("%s (pid %d) ended with %s; another starts", who, pid, how)
-            pause = time.monotonic() - child.started < _LEAST_LIFE_SECONDS
-            self._waiting[child.number] = time.monotonic() + pause * _LEAST_LIFE_SECONDS
+        if self._status is not None:
+            return
+        how = f"signal {-code}" if code < 0 else f"status {code}"
+        logger.error("%s (pid %d) ended with %s; another starts", who, pid, how)
+        now = time.monotonic()
+        short = self._short.get(child.number, 0) + 1
+        self._short[child.number] = short if now - child.started < _LEAST_LIFE_SECONDS else 0
+        longer = 2 ** max(0, self._short[child.number] - _SHORT_LIVES)
+        pause = _LEAST_LIFE_SECONDS * longer if self._short[child.number] else 0.0
+        self._waiting[child.number] = now + min(pause, _LONGEST_PAUSE_SECONDS)
+        if code in _CRASHES and self._crashed(code):
+            self._mend(anew=True)
+        elif child.number != _FOLLOWER:
+            self._mend()  # it may have stored something that the image does not have yet
+
+    def _crashed(self, code: int) -> bool:
+        """Note such a death; whether it is time to build the image anew."""
+        now = time.monotonic()
+        self._crashes.append(now)
+        often = len(self._crashes) == _CRASHES_TOLD and now - self._crashes[0] < _CRASH_SECONDS
+        if not often or now - self._anew < _ANEW_SECONDS:
+            return False
+        self._tell_damage(code)
+        return True
+
+    def _tell_damage(self, code: int) -> None:
+        self._anew = time.monotonic()
+        logger.error(
+            "%s kills what reads the image at %s: it may be damaged, and is built anew",
+            signal.Signals(-code).name,
+            self._config.image_path,
+        )
 
     def _start_waiting(self) -> None:
         now = time.monotonic()
         for number in [n for n, due in self._waiting.items() if due <= now]:
             del self._waiting[number]
             self._start(number)
+        if self._next is not None and not self._loader and self._due <= now:
+            self._start_loader(self._next)
 
     def _start(self, number: int) -> int:
         ours, theirs = socket.socketpair()
+        us = os.getpid()
 
         def work() -> None:
             ours.close()
@@ -198,7 +276,15 @@ class Supervisor:
                     listener.close()
                 Follower(self._config, theirs).run()
             else:
-                Worker(number, self._config, self._listeners, self._table, theirs, self._host).run()
+                Worker(
+                    number,
+                    self._config,
+                    self._listeners,
+                    self._table,
+                    theirs,
+                    host=self._host,
+                    supervisor=us,
+                ).run()
 
         pid = self._fork(work)
         theirs.close()
@@ -207,27 +293,75 @@ class Supervisor:
 
     # -- loading and reloading
 
-    def _load(self, config: Config) -> None:
-        self._coming = config
-        self._loader = self._fork(lambda: self._prepare(config))
+    def _start_loader(self, load: _Load) -> None:
+        self._next = None
+        self._load = load
+
+        def work() -> int:
+            # What is tried again was told the first time.
+            if self._tries:
+                logging.getLogger().setLevel(logging.CRITICAL)
+            return 0 if self._prepare(load.config, data=load.data, anew=load.anew) else _LATER
+
+        self._loader = self._fork(work)
+
+    def _mend(self, *, anew: bool = False) -> None:
+        """Have the image brought up to the store; where there is a follower, that does it."""
+        if not self._serving or (self._follows and not anew):
+            return
+        if self._next is None:
+            self._next, self._due = _Load(self._config, data=False, anew=anew), 0.0
+        elif anew:
+            self._next = replace(self._next, anew=True)
+
+    def _later(self, load: _Load) -> None:
+        """Do it when some time has passed, longer each time."""
+        self._due = time.monotonic() + min(2.0**self._tries, _LONGEST_PAUSE_SECONDS)
+        self._tries += 1
+        if self._next is not None:
+            load = replace(load, anew=load.anew or self._next.anew)
+        self._next = load
 
     def _loaded(self, code: int) -> None:
         """The loader is done: begin to serve, or hand the new configuration on."""
-        if self._status is not None:
+        load = self._load
+        if code in _CRASHES and not load.anew:
+            self._tell_damage(code)
+            self._start_loader(replace(load, anew=True))
             return
+        tried, done = self._tries, code == 0
+        if done:
+            self._tries = 0
+        elif code == _LATER or not load.data:
+            self._later(load)
         if not self._serving:
-            if code or not self._begin():
-                self._status = 1
-        elif code:
+            self._serve_loaded(code)
+        elif code not in (0, _LATER) and load.data:
             logger.error("reload failed; serving as before")
-        else:
-            self._config = self._coming
+        elif load.data:
+            self._config = load.config
             self._hand_on(self._config)
             logging.getLogger().setLevel(self._config.log.level.upper())
-            logger.info("configuration and data reloaded")
-        if self._again:
+            if done:
+                logger.info("configuration and data reloaded")
+        elif done and tried:
+            logger.info("the image is up to the store again")
+        if self._again and self._status is None:
             self._again = False
             self._reload()
+
+    def _serve_loaded(self, code: int) -> None:
+        """Begin to serve what the first loader left, or end."""
+        if code in (0, _LATER):
+            killed = self._begin()
+            if self._serving:
+                return
+            if killed in _CRASHES and not self._load.anew:
+                self._tell_damage(killed)
+                self._start_loader(replace(self._load, anew=True))
+                return
+            self._explain(killed)
+        self._status = 1
 
     def _hand_on(self, config: Config) -> None:
         """Tell the children to go on by ``config``."""
@@ -236,22 +370,37 @@ class Supervisor:
             with suppress(ConnectionError):  # it has just died; its successor is told at birth
                 child.control.sendall(message)
 
-    def _begin(self) -> bool:
-        """Start all workers; False when one of them cannot serve, which it said itself."""
+    def _begin(self) -> int:
+        """Start all workers. When one of them cannot serve, which it said itself, nobody serves,
+        and how it ended comes back."""
         gc.collect()
         gc.freeze()
-        self._serving = True
         # What keeps one from serving keeps them all, and is to be said once.
-        news = self._began([self._start(0)])
-        if news is None or not self._began([self._start(n) for n in range(1, self._workers)], news):
-            return False
-        if self._config.follows_store:
+        news, code = self._began([self._start(0)])
+        if news is not None:
+            others = [self._start(n) for n in range(1, self._workers)]
+            news, code = self._began(others, news)
+        if news is None:
+            self._give_up()
+            return code
+        self._serving = True
+        if self._follows:
             self._start(_FOLLOWER)
         self._ready(news)
-        return True
+        return 0
 
-    def _began(self, pids: Sequence[int], news: Ready | None = None) -> Ready | None:
-        """What the last of these workers tells when they serve; None when one does not."""
+    def _give_up(self) -> None:
+        """End the workers that did begin."""
+        for pid in list(self._children):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            child = self._children.pop(pid)
+            child.control.close()
+            self._table.forget(child.number)
+
+    def _began(self, pids: Sequence[int], news: Ready | None = None) -> tuple[Ready | None, int]:
+        """What the last of these workers tells when they serve; None when one does not, and how
+        that one ended."""
         for pid in pids:
             try:
                 news = _hear(self._children[pid].control)
@@ -259,10 +408,9 @@ class Supervisor:
                 news = None
                 os.kill(pid, signal.SIGKILL)
             if news is None:
-                del self._children[pid]
-                self._explain(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-                return None
-        return news
+                self._children.pop(pid).control.close()
+                return None, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return news, 0
 
     @staticmethod
     def _explain(code: int) -> None:
@@ -288,7 +436,8 @@ class Supervisor:
             config, remarks = carried_on(self._config, config)
             for remark in remarks:
                 logger.warning("%s", remark)
-            self._load(config)
+            self._tries = 0
+            self._start_loader(_Load(config))
 
     # -- the end
 

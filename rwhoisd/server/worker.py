@@ -7,11 +7,13 @@ socket: a new configuration to serve by, or its end, which means that the superv
 import asyncio
 import gc
 import logging
+import os
 import pickle
 import signal
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,9 +32,10 @@ from rwhoisd.server.listeners import Listener
 from rwhoisd.server.notices import StoredNotices
 from rwhoisd.server.programs import LocalPrograms
 from rwhoisd.server.querylog import QueryLog
-from rwhoisd.server.registry import LazyStore, StoreRegistry
+from rwhoisd.server.registry import ASK_TO_MEND, LazyStore, StoreRegistry
 from rwhoisd.server.transport import Hub, Manners
 from rwhoisd.server.turns import Turns
+from rwhoisd.service.deferred import DeferredQueue
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
 
@@ -87,15 +90,19 @@ class Worker:
         listeners: Sequence[Listener],
         table: LimitTable,
         control: socket.socket,
+        *,
         host: str,
+        supervisor: int,
     ) -> None:
-        """``number`` is its place among the workers, ``host`` the system's name."""
+        """``number`` is its place among the workers, ``host`` the system's name, ``supervisor``
+        the process it belongs to."""
         self._number = number
         self._config = config
         self._listeners = listeners
         self._limits = WorkerLimits(table, number, settings.limits(config))
         self._control = control
         self._host = host
+        self._supervisor = supervisor
 
     def run(self) -> None:
         """Serve until the supervisor says otherwise. Raises: OSError, ImageError at start."""
@@ -130,7 +137,8 @@ class Worker:
         ]
         self._log.start()
         self._hub.sweep()
-        self._control.send(frame(_ready(self._reader.current())))
+        with suppress(ConnectionError):  # the supervisor is gone, which we hear next
+            self._control.send(frame(_ready(self._reader.current())))
         await self._stop.wait()
         await asyncio.sleep(_ACCEPT_SECONDS)
         for server in servers:
@@ -143,19 +151,15 @@ class Worker:
 
     def _manners(self, config: Config) -> Manners:
         access = settings.access(config)
-        programs = config.programs
+        deferrals = None
+        if config.registration.queue_when_down:
+            deferrals = DeferredQueue(config.deferred_path)
         ports = Ports(
             notices=StoredNotices(self._store),
-            programs=LocalPrograms(
-                programs.run,
-                config.path(programs.folder) if programs.folder else config.state_path,
-                [config.path(path) for path in programs.search],
-                parse=programs.parse,
-                spool=config.path(programs.parse.spool or config.state_path / "spool"),
-                at_once=programs.at_once,
-            ),
+            programs=local_programs(config),
             connector=StreamConnector(AccessRules.from_texts(config.forward.allow)),
-            registry=StoreRegistry(self._store, config.image_path),
+            registry=StoreRegistry(self._store, config.image_path, self._ask_to_mend),
+            deferrals=deferrals,
             aside=self._aside,
             failures=self._limits,
             turns=self._turns,
@@ -169,6 +173,11 @@ class Worker:
             access.may_connect,
             tls.contexts(config),
         )
+
+    def _ask_to_mend(self) -> None:
+        """Tell the supervisor that the image is behind the store."""
+        if os.getppid() == self._supervisor:  # else it is gone, and so are we
+            os.kill(self._supervisor, ASK_TO_MEND)
 
     def _hear(self) -> None:
         """A message of the supervisor, or its end."""
@@ -198,6 +207,19 @@ class Worker:
             return
         self._limits.configure(settings.limits(config))
         logging.getLogger().setLevel(config.log.level.upper())
+
+
+def local_programs(config: Config) -> LocalPrograms:
+    """What runs the programs of a configuration."""
+    programs = config.programs
+    return LocalPrograms(
+        programs.run,
+        config.path(programs.folder) if programs.folder else config.state_path,
+        [config.path(path) for path in programs.search],
+        parse=programs.parse,
+        spool=config.path(programs.parse.spool or config.state_path / "spool"),
+        at_once=programs.at_once,
+    )
 
 
 def _ready(image: Image) -> Ready:

@@ -8,9 +8,11 @@ from typing import Literal, Protocol, TypeVar
 
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.changes import StoredObject
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.protocol.directives import Directive
+from rwhoisd.service.deferred import DeferredQueue
 
 T = TypeVar("T")
 NoticeKind = Literal["badref", "recurref", "update", "inssec", "delsec"]
@@ -137,10 +139,21 @@ class AreaChange(Protocol):
         """Remove the object of ``row``; 325 when its Updated is not ``seen``."""
 
 
+class AwayError(RwhoisError):
+    """501: the store takes no change now, and certainly nothing has happened."""
+
+    def __init__(
+        self, code: ResponseCode = ResponseCode.SERVICE_NOT_AVAILABLE, detail: str = ""
+    ) -> None:
+        super().__init__(code, detail)
+
+
 class Registry(Protocol):
     """Where registrations become durable. A change is visible to queries when it has ended.
 
-    Raises: RwhoisError 501 or 120, when it cannot be reached (DESIGN §3).
+    Raises: AwayError, when the store cannot be reached. RwhoisError 501, when it was lost while
+    it took the change, and nobody knows whether it did; 120, when the change is durable and
+    will be visible later (DESIGN §3).
     """
 
     async def find(self, object_id: str) -> Sequence[StoredObject]:
@@ -243,6 +256,7 @@ class Ports:
     programs: Programs | None = None
     connector: Connector | None = None
     registry: Registry | None = None
+    deferrals: DeferredQueue | None = None  # None: what the store does not take now is refused
     aside: Aside = field(default_factory=Inline)
     clock: Callable[[], float] = time.monotonic  # seconds
     failures: Failures = field(default_factory=Unlimited)

@@ -38,9 +38,10 @@ from rwhoisd.protocol.requests import DirectiveRequest
 from rwhoisd.protocol.session import Peer
 from rwhoisd.protocol.spool import Action, Record, Spool, records
 from rwhoisd.service.context import Answering, Context, syntax_error
+from rwhoisd.service.deferred import Deferred
 from rwhoisd.service.guardians import Guardians, is_clear, normalized, wire_text
 from rwhoisd.service.parsing import AbandonedError, content, parsed, replacement
-from rwhoisd.service.ports import AreaChange, Parsing, Registry
+from rwhoisd.service.ports import AreaChange, AwayError, Parsing, Registry
 from rwhoisd.service.security import SCHEMES, accepts_secrets
 
 log = logging.getLogger(__name__)
@@ -95,14 +96,7 @@ def _finish(context: Context, peer: Peer, spool: Spool) -> Awaitable[Reply]:
     if spool.refusal:
         raise syntax_error(spool.refusal)
     registration = Registration(context, registry, peer, spool.maintainer)
-    found = records(spool.lines)
-    match spool.action:
-        case "add":
-            return registration.told(registration.add(found))
-        case "mod":
-            return registration.told(registration.modify(found))
-        case "del":
-            return registration.told(registration.delete(found))
+    return registration.done(spool.action, records(spool.lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +130,27 @@ class Target:
     updated: str
     objects: tuple[StoredObject, ...]
 
+    @property
+    def record(self) -> Record:
+        """What names it."""
+        return (("ID", self.object_id), ("Updated", self.updated))
+
 
 class Registration:
     """One registration of one client."""
 
-    def __init__(self, context: Context, registry: Registry, peer: Peer, maintainer: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        registry: Registry,
+        peer: Peer,
+        maintainer: str,
+        *,
+        allowed: bool = False,
+    ) -> None:
+        """``allowed``: that the client may do it was found before, see ``deferred``."""
+        self._allowed = allowed
+        self._ready: Deferred | None = None  # what is left to be done: the store's part
         self._context = context
         self._registry = registry
         self._maintainer = maintainer
@@ -149,15 +159,51 @@ class Registration:
         self._guardians = Guardians(self._image, peer, context.ports)
         self._said = b""  # by parse programs
 
+    def done(self, action: Action, found: Sequence[Record]) -> Awaitable[Reply]:
+        """What comes of it."""
+        match action:
+            case "add":
+                return self.told(self.add(found))
+            case "mod":
+                return self.told(self.modify(found))
+            case "del":
+                return self.told(self.delete(found))
+
     async def told(self, coming: Awaitable[Reply]) -> Reply:
         """What comes of it, behind what parse programs had to say."""
         try:
             reply = await coming
         except AbandonedError as abandoned:
             reply = abandoned.reply
+        except AwayError as away:
+            reply = error(await self._deferred(away))
         except RwhoisError as failure:
             reply = error(failure)
         return reply._replace(body=self._said + reply.body)
+
+    async def _deferred(self, away: AwayError) -> RwhoisError:
+        """How a client is told that the store is away: 120, when it will be done later, or 501."""
+        queue, ready = self._context.ports.deferrals, self._ready
+        if queue is None or ready is None:
+            return away
+        try:
+            name = await self._context.ports.aside.run(lambda: queue.put(ready))
+        except RwhoisError as failure:
+            log.error("a registration of %s cannot be deferred: %s", ready.maintainer, failure)
+            return failure
+        log.warning("a registration of %s is deferred as %s", ready.maintainer, name)
+        return RwhoisError(ResponseCode.REGISTRATION_DEFERRED)
+
+    def _is_ready(self, action: Action, *records: Record) -> None:
+        """Everything was checked and allowed; from here on it may be done later.
+
+        Raises: AwayError, when others wait already, so that all is done in order.
+        """
+        address = self._peer.address
+        self._ready = Deferred(action, self._maintainer, address, records)
+        queue = self._context.ports.deferrals
+        if queue is not None and queue.waits:
+            raise AwayError
 
     async def add(self, found: Sequence[Record]) -> Reply:
         """Adds the one record; answers with the ID and Updated it got (§6.3)."""
@@ -167,9 +213,9 @@ class Registration:
         require_master(wanted.area)
         await self._check(wanted)
         guardians, to_be = self._guardians, wanted.object()
-        if not await guardians.decided(lambda: guardians.may(Act.ADD, to_be, wanted.area)):
-            raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
+        await self._require(lambda: guardians.may(Act.ADD, to_be, wanted.area))
         wanted = await self._kept(wanted)
+        self._is_ready("add", _wire_record(wanted))
         unique = self._is_unique(wanted.class_def)
         if wanted.class_def.parse_program:
             if unique:  # a program does not hear of what is refused anyway
@@ -201,6 +247,7 @@ class Registration:
         before = target.objects[0]
         require_same_place(before.object, wanted.area, wanted.class_def)
         wanted = await self._kept(wanted, before.object)
+        self._is_ready("mod", target.record, _wire_record(wanted))
         unique = self._context.dialect.mod_checks_key
         if wanted.class_def.parse_program:
             if unique:
@@ -230,6 +277,7 @@ class Registration:
         for area in areas.values():
             require_master(area)
         await self._authorized(Act.DELETE, target.objects)
+        self._is_ready("del", target.record)
         for stored in target.objects:
             area = areas[stored.object.area]
             class_def = area.schema.class_def(stored.object.class_name)
@@ -293,7 +341,7 @@ class Registration:
     async def _target(self, record: Record) -> Target:
         """What the identifying record names. Raises: RwhoisError 322, 336, 325."""
         object_id, updated = _required(record, "ID"), _required(record, "Updated")
-        stored = [s for s in await self._registry.find(object_id) if self._image.shows(s.object)]
+        stored = [s for s in await self._find(object_id) if self._image.shows(s.object)]
         if self._context.dialect.mod_finds_by_query:
             stored = [s for s in stored if _is_found_by_query(s.object)]
         if not stored:
@@ -303,6 +351,17 @@ class Registration:
             raise RwhoisError(ResponseCode.OUTDATED_OBJECT)
         return Target(same[0].object.id or object_id, updated, same)
 
+    async def _find(self, object_id: str) -> Sequence[StoredObject]:
+        """Objects with this ID; as they were last seen, when the store is away and that counts."""
+        try:
+            return await self._registry.find(object_id)
+        except AwayError:
+            if self._context.ports.deferrals is None:
+                raise
+        image = self._image
+        found = [(*image.place(record), record) for record in image.by_id(object_id)]
+        return [StoredObject(row, place, image.object(record)) for place, row, record in found]
+
     async def _authorized(self, act: Act, objects: Sequence[StoredObject]) -> None:
         """Raises: RwhoisError 420, when a guardian of one of them is not satisfied."""
 
@@ -310,7 +369,10 @@ class Registration:
             guardians = self._guardians
             return all(guardians.may(act, s.object, self._area(s)) for s in objects)
 
-        if not await self._guardians.decided(all_satisfied):
+        await self._require(all_satisfied)
+
+    async def _require(self, satisfied: Callable[[], bool]) -> None:
+        if not self._allowed and not await self._guardians.decided(satisfied):
             raise RwhoisError(ResponseCode.REGISTRATION_NOT_AUTHORIZED)
 
     # -- parse programs
@@ -402,6 +464,8 @@ async def _plain(change: Awaitable[_T]) -> _T:
     """What a change gives; what the store refuses is told by its code alone, as all else is."""
     try:
         return await change
+    except AwayError:
+        raise
     except RwhoisError as failure:
         raise RwhoisError(failure.code) from None
 
@@ -418,6 +482,12 @@ async def _new_id(change: AreaChange, area: AuthorityArea) -> str:
         if not await change.find(object_id):
             return object_id
     raise AssertionError("there is always another one")
+
+
+def _wire_record(wanted: Wanted) -> Record:
+    """The object as a record, as if it came over the wire."""
+    charset = wanted.area.charset
+    return tuple((n, v.encode(charset).decode("latin-1")) for n, v in wanted.lines)
 
 
 def _required(record: Record, name: str) -> str:

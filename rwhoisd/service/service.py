@@ -17,15 +17,16 @@ from rwhoisd.protocol.session import Peer, Session
 from rwhoisd.service.cache import AnswerCache
 from rwhoisd.service.classes import classes, schema
 from rwhoisd.service.context import Answering, Context, Handler
+from rwhoisd.service.deferred import Deferred
 from rwhoisd.service.directive import directive
 from rwhoisd.service.display import display
 from rwhoisd.service.external import external
 from rwhoisd.service.forward import Forwarded
 from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.notify import notify
-from rwhoisd.service.ports import Ports
+from rwhoisd.service.ports import Ports, Registry
 from rwhoisd.service.query import Finding, Found, QueryAnswerer, at_once
-from rwhoisd.service.register import register
+from rwhoisd.service.register import Registration, register
 from rwhoisd.service.rwhois import rwhois
 from rwhoisd.service.security import security
 from rwhoisd.service.settings import ServiceSettings
@@ -87,6 +88,15 @@ class Service:
         if isinstance(request, DirectiveRequest):
             return self._directive(peer, request)
         return Reply(b"", request.code, request.detail)
+
+    async def replay(self, registry: Registry, entry: Deferred) -> Reply:
+        """What comes of a registration that waited: it is checked again, but not who sent it.
+
+        Raises: what the registry raises and is no RwhoisError.
+        """
+        peer = Peer(entry.client, self.settings.limits)
+        registration = Registration(self._context, registry, peer, entry.maintainer, allowed=True)
+        return await registration.done(entry.action, entry.records)
 
     def _query(self, peer: Peer, line: bytes) -> Answering:
         image = self._reader.current()

@@ -37,6 +37,7 @@ from rwhoisd.store.tables import (
     journal,
     network,
     reference,
+    setting,
     stored_object,
 )
 
@@ -419,6 +420,11 @@ class AreaChange:
         self._deletes[row] = None
 
     # -- writing ---------------------------------------------------------------------------
+
+    async def set_setting(self, name: str, value: str) -> None:
+        """Keep a setting of the store with this change: both happen or neither."""
+        await self._connection.execute(delete(setting).where(setting.c.name == name))
+        await self._connection.execute(insert(setting).values(name=name, value=value))
 
     async def flush(self) -> None:
         """Write what was gathered; nothing of it is visible to others before the end."""

@@ -201,16 +201,17 @@ async def transaction(engine: AsyncEngine, *, change: bool) -> AsyncIterator[Asy
 
 
 @asynccontextmanager
-async def answering(url: URL, seconds: float = ANSWER_SECONDS) -> AsyncIterator[None]:
+async def answering(url: URL) -> AsyncIterator[None]:
     """What is done within is given up when it takes longer: a server that hangs keeps nobody.
 
     Raises: StoreLostError.
     """
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(ANSWER_SECONDS):
             yield
     except TimeoutError as error:
-        raise unreachable(url, TimeoutError(f"no answer in {seconds:g} seconds")) from error
+        silence = TimeoutError(f"no answer in {ANSWER_SECONDS:g} seconds")
+        raise unreachable(url, silence) from error
 
 
 @asynccontextmanager

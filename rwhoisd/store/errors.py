@@ -25,6 +25,10 @@ class StoreLostError(StoreError):
     """The database cannot be reached or went away: nothing was changed, or it is not known."""
 
 
+class StoreFullError(StoreError):
+    """There is no space for it: nothing was changed."""
+
+
 class StoreOutdatedError(StoreError):
     """The schema of the database is not the one of this release."""
 
@@ -47,7 +51,7 @@ _SQLITE: Final[tuple[tuple[str, type[StoreError], str], ...]] = (
     ),
     (
         r"database or disk is full",
-        StoreError,
+        StoreFullError,
         "no space left for {place}: free some on that disk, then try again; nothing was changed",
     ),
     (
@@ -81,7 +85,7 @@ _SERVER: Final[tuple[tuple[frozenset[str], frozenset[int], type[StoreError], str
     (
         _FULL_STATES,
         _FULL_NUMBERS,
-        StoreError,
+        StoreFullError,
         "no space left at {place}: free some on the database server; nothing was changed",
     ),
     (

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -43,6 +43,14 @@ def own_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _family(pid: int) -> list[int]:
+    """A process and all below it."""
+    with suppress(FileNotFoundError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        return [pid, *(found for child in children for found in _family(int(child)))]
+    return [pid]
+
+
 def _run(*command: str) -> None:
     done = subprocess.run(command, user=_account(), capture_output=True, text=True, cwd="/")
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
@@ -58,12 +66,14 @@ class Server:
         command: Sequence[str],
         *,
         create: Callable[[str], str],
+        sign: Path,
         stop: signal.Signals = signal.SIGTERM,
     ) -> None:
         self._log = log
         self._ready = ready
         self._command = command
         self._create = create
+        self._sign = sign  # file that is there as long as it runs
         self._stop = stop
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -81,6 +91,25 @@ class Server:
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < end, f"not ready in time: {self._log.read_text()}"
             time.sleep(0.05)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all its processes."""
+        assert self._process
+        for pid in _family(self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self) -> None:
+        """End it at once, whatever it does, as if the machine had lost its power."""
+        assert self._process
+        family = _family(self._process.pid)
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        end = time.monotonic() + START_SECONDS
+        while any(Path(f"/proc/{pid}").exists() for pid in family):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        self._sign.unlink(missing_ok=True)  # of life
 
     def stop(self) -> None:
         """End it in order, whoever is connected."""
@@ -123,7 +152,7 @@ def postgresql() -> Iterator[Server]:
             return state.exists() and "ready" in state.read_text()
 
         # On TERM it would wait until all clients are gone.
-        server = Server(folder / "log", ready, command, create=make, stop=signal.SIGINT)
+        server = Server(folder / "log", ready, command, create=make, sign=state, stop=signal.SIGINT)
         with server.running():
             yield server
 
@@ -161,6 +190,6 @@ def mariadb() -> Iterator[Server]:
             )
             return f"mariadb://root@localhost/{name}?unix_socket={socket}"
 
-        server = Server(folder / "log", socket.exists, command, create=make)
+        server = Server(folder / "log", socket.exists, command, create=make, sign=socket)
         with server.running():
             yield server
