@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Final
 
 import typer
@@ -350,7 +351,10 @@ def migrate(
     image: ImageOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Hash secrets that are kept in the clear. Clients go on sending what they always sent."""
+    """Hash secrets that are kept in the clear, in the journal as well.
+
+    Clients go on sending what they always sent.
+    """
 
     async def work() -> int:
         target = common.target(config, state, store, image)
@@ -360,13 +364,24 @@ def migrate(
             await target.refresh_image(opened)
         if json:
             common.as_json(
-                [{"area": row.area, "hashed": row.hashed, "ids": row.ids} for row in rows]
+                [
+                    {
+                        "area": row.area,
+                        "hashed": row.hashed,
+                        "ids": row.ids,
+                        "journal": row.entries,
+                    }
+                    for row in rows
+                ]
             )
         else:
             would = "would be " if dry_run else ""
             for row in rows:
                 what = "secret" if row.hashed == 1 else "secrets"
-                typer.echo(f"{row.area}: {row.hashed} {what} {would}hashed")
+                typer.echo(
+                    f"{row.area}: {row.hashed} {what} {would}hashed,"
+                    f" {row.entries} entries of the journal"
+                )
         _warn_of_files(
             [obj for row in rows for obj in row.objects],
             "the clear secret comes back with the next load of them; write the hash there",
@@ -381,6 +396,7 @@ class _Migrated:
     area: str
     hashed: int
     objects: Sequence[Object]
+    entries: int  # of the journal, that told a secret
 
     @property
     def ids(self) -> list[str]:
@@ -391,16 +407,56 @@ async def _migrated(store: Store, area: AuthorityArea, *, dry_run: bool) -> _Mig
     name = area.name.text
     clear = [s for s in await _guardians(store, area) if _state(s.object) == "clear"]
     objects = [stored.object for stored in clear]
-    if area.role == "slave" or not clear:
-        return _Migrated(name, 0, ())
-    done = len(clear)
+    if area.role == "slave":
+        return _Migrated(name, 0, (), 0)
+    done, hashed = len(clear), cache(argon2_hash)
     if not dry_run:
         wanted = {
-            s.row: (s, Scheme.ARGON2ID, argon2_hash(s.object.get("Guard-Info") or ""))
-            for s in clear
+            s.row: (s, Scheme.ARGON2ID, hashed(s.object.get("Guard-Info") or "")) for s in clear
         }
-        done = await _set_secrets(store, area, wanted)
-    return _Migrated(name, done, objects)
+        done = await _set_secrets(store, area, wanted) if clear else 0
+    return _Migrated(name, done, objects, await _forgotten(store, area, hashed, dry_run=dry_run))
+
+
+async def _forgotten(
+    store: Store, area: AuthorityArea, hashed: Callable[[str], str], *, dry_run: bool
+) -> int:
+    """Put hashes in the place of secrets in the journal; in how many entries.
+
+    What ``undo`` would bring back is satisfied by the same secret as ever. A guardian that is
+    clear still, as somebody made it so meanwhile, keeps its history: replay has to give it.
+    """
+
+    async def act(change: AreaChange) -> int:
+        now = [stored.object for stored in await change.objects() if _is_guardian(stored.object)]
+        kept = {obj.id for obj in now if _state(obj) == "clear" and not dry_run}
+
+        def lines(obj: Object) -> list[Line] | None:
+            if not _is_guardian(obj) or _state(obj) != "clear" or obj.id in kept:
+                return None
+            info = "" if dry_run else hashed(obj.get("Guard-Info") or "")
+            return _with_secret(obj, Scheme.ARGON2ID, info)
+
+        count = await change.rewrite_history(GUARDIAN_CLASS, lines)
+        if dry_run:
+            raise _DryRun(count)
+        return count
+
+    try:
+        return await store.run(area.name.text, act, author=_author(), source=SOURCE)
+    except _DryRun as tried:
+        return tried.count
+
+
+@dataclass
+class _DryRun(Exception):  # noqa: N818
+    """Leaves a change that was made only to count."""
+
+    count: int
+
+
+def _is_guardian(obj: Object) -> bool:
+    return obj.class_name.lower() == GUARDIAN_CLASS
 
 
 async def _guardians(store: Store, area: AuthorityArea) -> list[StoredObject]:

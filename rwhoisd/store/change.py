@@ -1,6 +1,6 @@
 """The unit of work: one change of one authority area, all of it or nothing (STYLE §3.8)."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -14,22 +14,32 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.body import encode_lines
 from rwhoisd.directory.changes import Operation, StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import AddressRange, AreaName, Network
-from rwhoisd.directory.objects import Object
+from rwhoisd.directory.objects import Line, Object
 from rwhoisd.directory.soa import Soa, TimeStamp
 from rwhoisd.store import definitions, hierarchy
 from rwhoisd.store.bulk import KeyFilter, insert_rows, insert_tuples
-from rwhoisd.store.codec import Batch, Derived, Preparer, Row, check_charset, id_key, shown
+from rwhoisd.store.codec import (
+    Batch,
+    Derived,
+    Preparer,
+    Row,
+    check_charset,
+    id_key,
+    shown,
+)
 from rwhoisd.store.errors import StoreError
-from rwhoisd.store.journal import SIDE_COLUMNS, Side, side
+from rwhoisd.store.journal import SIDE_COLUMNS, Side, change_of, side
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, object_batches, stored_objects
 from rwhoisd.store.tables import (
     ROW_BITS,
@@ -625,6 +635,43 @@ class AreaChange:
         statement = insert(journal).from_select(list(columns), query.where(condition))
         result = await self._connection.execute(statement)
         self._ordinal = entry["ordinal"] + result.rowcount
+
+    async def rewrite_history(
+        self, class_name: str, lines: Callable[[Object], Sequence[Line] | None]
+    ) -> int:
+        """Give objects of a class other lines in all of the area's journal; how many entries.
+
+        For what must not be kept, such as a secret: ``lines`` gives the lines for an object as
+        it was, the same for equal objects, or None where they stay. No serial moves.
+        """
+        await self.flush()
+        c, key = journal.c, class_name.lower()
+        query = select(journal).where(
+            c.area_key == self._name.key,
+            or_(func.lower(c.before_class) == key, func.lower(c.after_class) == key),
+        )
+        rows = (await self._connection.execute(query)).mappings().all()
+        values = []
+        for row in rows:
+            told = change_of(row)
+            bodies = {f"{name}_body": row[f"{name}_body"] for name in ("before", "after")}
+            for name, obj in (("before", told.before), ("after", told.after)):
+                if obj is not None and (other := lines(obj)) is not None:
+                    bodies[f"{name}_body"] = encode_lines(other)
+            if any(bodies[column] != row[column] for column in bodies):
+                place = {"this_serial": told.serial, "this_ordinal": told.ordinal}
+                values.append(place | {f"new_{column}": body for column, body in bodies.items()})
+        if values:
+            here = (
+                c.area_key == self._name.key,
+                c.serial == bindparam("this_serial"),
+                c.ordinal == bindparam("this_ordinal"),
+            )
+            new: Row = {
+                column: bindparam(f"new_{column}") for column in ("before_body", "after_body")
+            }
+            await self._connection.execute(update(journal).where(*here).values(new), values)
+        return len(values)
 
     # -- the end ---------------------------------------------------------------------------
 
