@@ -89,6 +89,24 @@ class LineBuffer:
         self.clear()
         return None if skipping or not rest else self._cleaned(rest)
 
+    def next_piece(self, *, ended: bool) -> tuple[bytes, bool] | None:
+        """The next line as it came, with its line end, and whether that is there.
+
+        A long line comes in pieces, for whoever bounds their sum. None: it has not come in full;
+        with ``ended`` nothing more comes, so what is there is a line.
+        """
+        data, start = self._data, self._position
+        if start == len(data):
+            return None
+        end = data.find(LF, start, start + self._window) + 1
+        if end:
+            self._position = end
+            return data[start:end], True
+        if self.pending < self._window and not ended:
+            return None
+        self._position = min(start + self._window, len(data))
+        return data[start : self._position], ended and self._position == len(data)
+
     def _without_line_end(self) -> bytes | None:
         if self._skipping:
             return self._skip()

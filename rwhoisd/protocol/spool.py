@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.directory.guardian import Credentials
 from rwhoisd.protocol.requests import BLANKS
 
 Action = Literal["add", "mod", "del"]
@@ -22,9 +24,19 @@ class Spool:
     lines: list[bytes] = field(default_factory=list)
     octets: int = 0
     refusal: str = ""  # why it can no longer be registered; told at -register off
+    code: ResponseCode = ResponseCode.INVALID_DIRECTIVE_SYNTAX  # that goes with it
+    proof: Credentials | None = None  # of the payload that the lines came in
+    unsigned: bool = False  # lines came outside of it as well
 
-    def append(self, line: bytes) -> None:
-        """Keep a line; beyond the limits the spool is given up and holds nothing."""
+    def append(self, line: bytes, proof: Credentials | None = None) -> None:
+        """Keep a line; beyond the limits the spool is given up and holds nothing.
+
+        ``proof`` is that of the payload the line was in. Lines of two payloads prove nothing: who
+        put them together is not known.
+        """
+        if self.octets == 0:
+            self.proof = proof
+        self.unsigned |= proof is None or proof is not self.proof
         if self.refusal:
             return
         self.octets += len(line) + 1
@@ -35,9 +47,12 @@ class Spool:
         else:
             self.lines.append(line)
 
-    def refuse(self, reason: str) -> None:
+    def refuse(
+        self, reason: str, code: ResponseCode = ResponseCode.INVALID_DIRECTIVE_SYNTAX
+    ) -> None:
         """Give the registration up; its answer comes with ``-register off``."""
-        self.refusal = self.refusal or reason
+        if not self.refusal:
+            self.refusal, self.code = reason, code
         self.lines.clear()
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from rwhoisd.config import STORE_FILE, Config
 from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
-from rwhoisd.server import tls
+from rwhoisd.server import pgp, tls
 
 if TYPE_CHECKING:  # only the child that prepares loads the database library
     from rwhoisd.formats.load import AreaResult
@@ -119,9 +119,10 @@ def _ids(config: Config) -> tuple[int, int]:
 def run(config: Config) -> None:
     """Bring store and image up to date with what the configuration names.
 
-    Raises: PrepareError, TlsError, FormatError, StoreError, ImageError, OSError.
+    Raises: PrepareError, TlsError, PgpError, FormatError, StoreError, ImageError, OSError.
     """
     tls.contexts(config)  # a file that cannot be used is told before anything is served by it
+    pgp.check(config)
     asyncio.run(_run(config))
 
 

@@ -20,6 +20,7 @@ second.
 import asyncio
 import logging
 import math
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -29,10 +30,12 @@ from typing import Final, Protocol, cast
 
 from rwhoisd.directory.access import AccessRules, Address, address_from_text
 from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.protocol.directives import NAMES
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import (
     CLOSED,
     DirectiveRequest,
+    PayloadRequest,
     QueryRequest,
     RefusedRequest,
     Request,
@@ -66,8 +69,11 @@ _PLAIN: Final = (
     *("rwhois", "class", "directive", "display", "forward", "holdconnect", "limit"),
     *("quit", "schema", "soa", "status", "xfer"),
 )
+_QUERIES: Final = (QueryRequest, PayloadRequest)
 # Directives that count as queries do: those that read the directory, change it or start a program.
 _CHARGED: Final = ("register", "xfer", "x-")
+# Of the word of a directive: letters are its name, what follows may be anything.
+_WORD: Final = re.compile(rf"{'|'.join(NAMES)}|(?:X-)?[a-z]{{1,16}}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -498,7 +504,10 @@ class Connection(asyncio.Protocol):
         log = self._hub.log
         session = self._session
         if log.on:
-            text = request.line if isinstance(request, QueryRequest) else _loggable(request)
+            if isinstance(request, QueryRequest) and not session.in_payload:
+                text = request.line
+            else:
+                text = _loggable(request, session)
             spent = (time.perf_counter_ns() - started) // 1000
             place, code = session.peer.address, reply.code or 0
             log.add((time.time(), place, self._name, text, reply.hits, code, spent))
@@ -507,7 +516,8 @@ class Connection(asyncio.Protocol):
     def _fault(self, request: Request) -> Reply:
         """A fault of ours: the traceback is for the operator, a bare 402 for the peer."""
         peer = self._session.peer.address
-        logger.exception("peer=%s request=%s failed", peer, _loggable(request).decode("latin-1"))
+        text = _loggable(request, self._session).decode("latin-1")
+        logger.exception("peer=%s request=%s failed", peer, text)
         return _FAULT
 
     # -- what comes next
@@ -588,16 +598,25 @@ def _peer_text(name: object) -> str:
 
 
 def _is_charged(request: Request) -> bool:
-    return type(request) is QueryRequest or (
+    return type(request) in _QUERIES or (
         isinstance(request, DirectiveRequest) and request.word.lower().startswith(_CHARGED)
     )
 
 
-def _loggable(request: Request) -> bytes:
-    """What of a request may be written down: no credentials, no registration data."""
+def _loggable(request: Request, session: Session) -> bytes:
+    """What of a request may be written down: no credentials, no registration data, no payload.
+
+    Of a directive that is none only the word's beginning is: a secret may hang on it.
+    """
+    if isinstance(request, PayloadRequest):
+        return b"(PGP payload)"
+    if session.in_payload:
+        return b"(in a PGP payload)"
     if isinstance(request, QueryRequest):
         return request.line
     if isinstance(request, RefusedRequest):
         return request.detail.encode("latin-1", "replace")
+    word = _WORD.match(request.word)
+    name = word[0] if word else "?"
     text = f" {request.text}" if request.word.lower() in _PLAIN and request.text else ""
-    return f"-{request.word}{text}".encode("latin-1", "replace")
+    return f"-{name}{text}".encode("latin-1", "replace")

@@ -21,7 +21,7 @@ from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
 from rwhoisd.directory.names import ADDRESS_BITS, Network
 from rwhoisd.image.reader import Image, ImageReader
-from rwhoisd.server import settings, tls
+from rwhoisd.server import pgp, settings, tls
 from rwhoisd.server.aside import ThreadAside
 from rwhoisd.server.forward import StreamConnector
 from rwhoisd.server.gate import Gate
@@ -115,6 +115,7 @@ class Worker:
         self._log = QueryLog(settings.query_log(self._config))
         self._store = LazyStore(self._config.store_url)
         self._aside = ThreadAside()
+        self._keyrings: dict[pgp.PgpSettings, pgp.GpgKeyring] = {}
         self._turns = Turns()
         self._hub = Hub(self._manners(self._config), self._limits, self._log, self._turns)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
@@ -138,6 +139,8 @@ class Worker:
         await self._hub.drain(self._config.limits.drain_seconds)
         await self._store.close()
         self._aside.close()
+        for keyring in self._keyrings.values():
+            keyring.close()
         self._log.close()
         self._reader.close()
 
@@ -160,6 +163,7 @@ class Worker:
             failures=self._limits,
             turns=self._turns,
             forwarding=Gate(config.forward.at_once),
+            keyring=self._keyring(config),
         )
         service = Service(self._reader, settings.service(config, access, self._host), ports)
         return Manners(
@@ -169,6 +173,13 @@ class Worker:
             access.may_connect,
             tls.contexts(config),
         )
+
+    def _keyring(self, config: Config) -> pgp.GpgKeyring | None:
+        """The operator's keys; sessions that began before a reload go on with those of then."""
+        wanted = pgp.settings(config)
+        if wanted is not None and wanted not in self._keyrings:
+            self._keyrings[wanted] = pgp.GpgKeyring(wanted)
+        return self._keyrings[wanted] if wanted is not None else None
 
     def _hear(self) -> None:
         """A message of the supervisor, or its end."""
@@ -193,7 +204,7 @@ class Worker:
         except OSError as error:
             logger.error("%s: %s; serving as before", error.filename, error.strerror)
             return
-        except tls.TlsError as error:
+        except (tls.TlsError, pgp.PgpError) as error:
             logger.error("%s; serving as before", error)
             return
         self._limits.configure(settings.limits(config))

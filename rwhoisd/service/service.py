@@ -11,8 +11,15 @@ from typing import Final
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.protocol.directives import X_HANDLER, DirectiveTable
+from rwhoisd.protocol.payload import Sealing
 from rwhoisd.protocol.replies import Reply, banner, error
-from rwhoisd.protocol.requests import DirectiveRequest, QueryRequest, Request
+from rwhoisd.protocol.requests import (
+    DirectiveRequest,
+    PayloadRequest,
+    QueryRequest,
+    RefusedRequest,
+    Request,
+)
 from rwhoisd.protocol.session import Peer, Session
 from rwhoisd.service.cache import AnswerCache
 from rwhoisd.service.classes import classes, schema
@@ -23,6 +30,7 @@ from rwhoisd.service.external import external
 from rwhoisd.service.forward import Forwarded
 from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.notify import notify
+from rwhoisd.service.pgp import payload, sealed
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.query import Finding, Found, QueryAnswerer, at_once
 from rwhoisd.service.register import register
@@ -82,10 +90,29 @@ class Service:
 
     def handle(self, peer: Peer, request: Request) -> Answering:
         """The reply to ``request``, or an awaitable of it."""
+        if peer.sealing is not None:
+            return self._sealed(peer, request, peer.sealing)
         if isinstance(request, QueryRequest):
             return self._query(peer, request.line)
+        return self._other(peer, request)
+
+    def _sealed(self, peer: Peer, request: Request, sealing: Sealing) -> Answering:
+        """The reply in a PGP block, as the client wants it."""
+        if isinstance(request, QueryRequest):
+            reply = self._query(peer, request.line)
+        else:
+            reply = self._other(peer, request)
+        keyring = self._context.ports.keyring
+        assert keyring is not None  # sealing was asked of it
+        return sealed(keyring, sealing, reply, self.settings.dialect.eol)
+
+    def _other(
+        self, peer: Peer, request: DirectiveRequest | PayloadRequest | RefusedRequest
+    ) -> Answering:
         if isinstance(request, DirectiveRequest):
             return self._directive(peer, request)
+        if isinstance(request, PayloadRequest):
+            return payload(self._context, peer, request)
         return Reply(b"", request.code, request.detail)
 
     def _query(self, peer: Peer, line: bytes) -> Answering:
@@ -152,7 +179,7 @@ class Service:
         if peer.credentials is None:
             return self._told(peer, line, found)
         try:
-            guardians = Guardians(image, peer, self._context.ports)
+            guardians = Guardians(image, peer, self._context.ports, peer.credentials)
             public, found = found, self._queries.find_as(guardians, found, peer.limit, line)
         except RwhoisError as failure:
             return error(failure)
