@@ -582,6 +582,11 @@ class Config(BaseSettings):
         return self.path(self.state)
 
     @property
+    def counters_path(self) -> Path:
+        """File of what the server counted, written for ``rwhois-admin status``."""
+        return self.state_path / "counters.json"
+
+    @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
         return self.store.url or f"sqlite+aiosqlite:///{self.state_path / STORE_FILE}"

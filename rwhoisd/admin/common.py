@@ -74,6 +74,7 @@ class Target:
     url: str
     image: Path
     compat: str
+    counters: Path  # file of what the server counted
 
     @property
     def eol(self) -> bytes:
@@ -146,6 +147,7 @@ def target(
         url=store or chosen,
         image=image or (settings.image_path if state is None else state / "image"),
         compat=settings.compat,
+        counters=settings.counters_path,
     )
 
 

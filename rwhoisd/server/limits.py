@@ -56,6 +56,7 @@ TOLD: Final = {
     Counter.TOO_MANY: "connections beyond the limit",
     Counter.TOO_FAST: "queries beyond the limit",
     Counter.SLOW: "clients cut off that did not take their answers",
+    Counter.FAILED: "failed authentications",
     Counter.GUESSING: "authentications refused after too many failures",
     Counter.NO_TLS: "TLS handshakes not finished",
 }
