@@ -198,7 +198,7 @@ class Scopes:
         view = copy(self)  # the numbering is shared, as the index is, and so are the views
         fields = vars(view)
         fields.update(sight=sight, _plans={}, _kept_looks=0)
-        for name in ("id_scopes", "names", "shown", "tree"):
+        for name in ("heads", "id_scopes", "names", "shown", "tree"):
             fields.pop(name, None)  # it may have been made of other areas
         return view
 
@@ -248,6 +248,13 @@ class Scopes:
         schemas = [a.schema for n, a in enumerate(self.areas) if n not in self.hidden]
         words = frozenset[str]().union(*(s.attribute_names for s in schemas))
         return Names(class_names(schemas), words)
+
+    @cached_property
+    def heads(self) -> Mapping[bytes | None, Plan]:
+        """Where a word looks behind each class word (upper case), and without one (None)."""
+        plans: dict[bytes | None, Plan] = {None: self.plan(None, None)}
+        plans |= {head: self.plan(name, None) for head, name in self.names.heads.items()}
+        return plans
 
     def plan(
         self, class_name: str | None, attribute: str | None, *, concealed: bool = False

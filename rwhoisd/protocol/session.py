@@ -30,7 +30,7 @@ from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import Credentials
 from rwhoisd.protocol.lines import LineBuffer, LineRefusedError
 from rwhoisd.protocol.payload import BLOCKS, Opened, Payload, Sealing, Treatment
-from rwhoisd.protocol.replies import Reply, error_line
+from rwhoisd.protocol.replies import OK_LINE, Reply, error_line
 from rwhoisd.protocol.requests import (
     BLANKS,
     CLOSED,
@@ -47,7 +47,6 @@ from rwhoisd.protocol.spool import Spool
 
 DEFAULT_LIMIT: Final = 20  # objects per answer at the start of a session (arin-rwhoisd.md §3)
 _DASH: Final = ord("-")
-_OK: Final = b"%ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class Session:
         self._dialect = dialect
         self._banner = banner
         self._dash_digit_is_query = dialect.dash_digit_is_query
-        self._ok = _OK + dialect.eol
+        self._ok = OK_LINE + dialect.eol
         cut = dialect.line_octets is not None
         self._new_buffer = partial(
             LineBuffer,
@@ -163,6 +162,27 @@ class Session:
         """Take bytes as they came; any split of them gives the same requests."""
         if not self.closing:
             self._input.feed(data)
+
+    def whole_lines(self, data: bytes) -> list[bytes] | None:
+        """The lines of ``data``, to be answered without being received first.
+
+        Only when nothing else is under way, else None: ``receive`` it. Of the lines those may be
+        answered that ``is_clean_query``: they would become ``QueryRequest``; what comes behind
+        is to be received. Then comes ``answered``.
+        """
+        if self.closing or self._due is not None or self._payload is not None:
+            return None
+        peer = self.peer
+        if peer.spool is not None or peer.treatment is not None or self._lines is not self._input:
+            return None
+        return self._lines.whole_lines(data)
+
+    def answered(self) -> bool:
+        """Take note that lines of ``whole_lines`` were answered; whether the session goes on."""
+        self._fresh = False
+        if not self.peer.holdconnect:
+            self._close()
+        return not self.closing
 
     def receive_eof(self) -> None:
         """The client will send nothing more; a last line without line end counts."""

@@ -31,7 +31,7 @@ from typing import Final, Protocol, cast
 from rwhoisd.directory.access import AccessRules, Address, address_from_text
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.protocol.directives import NAMES
-from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.replies import Reply, Told
 from rwhoisd.protocol.requests import (
     CLOSED,
     DirectiveRequest,
@@ -64,6 +64,7 @@ _TOO_FAST: Final = Reply(
 )  # W13: ipwhois waits and tries again when it reads these words
 _TOO_MANY: Final = "exceeded max client sessions"
 _FAULT: Final = Reply(code=ResponseCode.UNIDENTIFIED)
+_REQUESTS: Final = int(Counter.REQUESTS)  # a plain number costs less than a member of an enum
 # Directives whose arguments may be logged: never those that carry secrets or foreign data.
 _PLAIN: Final = (
     *("rwhois", "class", "directive", "display", "forward", "holdconnect", "limit"),
@@ -101,6 +102,10 @@ class Serving(Protocol):
 
     def handle(self, peer: Peer, request: Request) -> Reply | Awaitable[Reply]:
         """The reply to a request, or an awaitable of it."""
+
+    def desk(self, peer: Peer) -> Callable[[bytes], Told | None] | None:
+        """What answers single lines of the client, at once and all from the same data; it gives
+        None for what may be no query. None, when each has to go through ``handle``."""
 
 
 @dataclass(frozen=True)
@@ -308,6 +313,8 @@ class Connection(asyncio.Protocol):
             if self._ignored > _IGNORED_OCTETS:
                 self._transport.abort()
             return
+        if self._waits and not (data := self._answer_lines(data)):
+            return
         self._session.receive(data)
         if self._waits:
             self._pump()
@@ -409,6 +416,74 @@ class Connection(asyncio.Protocol):
         """Whether the connection waits for its client, and for nothing else."""
         return not (self._closing or self._full or self._yielded or self._task is not None)
 
+    def _answer_lines(self, data: bytes) -> bytes:
+        """Answer queries that came as whole lines, in one write; what is left of ``data``.
+
+        The short way for nearly all that comes: what ``_pump`` does, without a request and a
+        reply for each line, and without looking for what a lone query has nothing to do with. It
+        ends at a line that may be something else, or is at fault.
+        """
+        session, hub = self._session, self._hub
+        lines = session.whole_lines(data)
+        tell = None if lines is None else self._manners.service.desk(session.peer)
+        if lines is None or tell is None:
+            return data
+        row, limits, log = self._row or 0, hub.limits, hub.log
+        charged, held = limits.charges(row), session.peer.holdconnect
+        left = self._manners.timing.batch_lines if held else 1
+        octets, out, clock = 0, list[bytes](), time.perf_counter_ns
+        now, started = time.time(), clock()
+        end = started + _TURN_NANOSECONDS
+        for line in lines:
+            if charged and not limits.spend(row):
+                break
+            try:
+                told = tell(line)
+            except Exception:
+                told = None  # the long way meets it again, and tells of it
+            if told is None:
+                if charged:
+                    limits.give_back(row)
+                break
+            answer, hits, code = told
+            out.append(answer)
+            ended = clock()
+            if log.on:
+                spent = (ended - started) // 1000
+                log.add((now, session.peer.address, self._name, line, hits, code, spent))
+            started = ended
+            left -= 1
+            octets += len(answer)
+            if not left or octets > _BATCH_OCTETS or ended > end:
+                left = 0
+                break
+        if not out:
+            return data
+        self._answered = True
+        limits.count(_REQUESTS, len(out))
+        self._transport.write(b"".join(out) if len(out) > 1 else out[0])
+        if not session.answered():
+            self._close()
+            return b""
+        return self._after_lines(data, lines[len(out) :], full=not left)
+
+    def _after_lines(self, data: bytes, rest: list[bytes], *, full: bool) -> bytes:
+        """What is left of ``data`` when its lines were answered but for ``rest``."""
+        if self._waits:
+            if not rest and self._hub.draining:
+                self._close()
+                return b""
+            self._restart_idle()
+        if not rest:
+            return b""
+        eol = b"\r\n" if data.endswith(b"\r\n") else b"\n"
+        data = eol.join([*rest, b""])
+        if not full:
+            return data
+        self._session.receive(data)
+        self._yield()
+        return b""
+
     def _pump(self) -> None:
         """Answer requests until there is none, one has to be awaited, or the batch is full."""
         session = self._session
@@ -433,7 +508,7 @@ class Connection(asyncio.Protocol):
                 break
         if out:
             self._answered = True
-            self._hub.limits.count(Counter.REQUESTS, len(out))
+            self._hub.limits.count(_REQUESTS, len(out))
             self._transport.write(b"".join(out) if len(out) > 1 else out[0])
         self._go_on_after(signal)
 

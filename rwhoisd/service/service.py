@@ -5,14 +5,14 @@ programs, notices, registration) gives an awaitable. Everything a client can get
 as a reply; an exception that leaves ``handle`` is a fault of ours.
 """
 
-from collections.abc import Awaitable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.protocol.directives import X_HANDLER, DirectiveTable
 from rwhoisd.protocol.payload import Sealing
-from rwhoisd.protocol.replies import Reply, banner, error
+from rwhoisd.protocol.replies import Reply, Told, banner, error
 from rwhoisd.protocol.requests import (
     DirectiveRequest,
     PayloadRequest,
@@ -21,9 +21,9 @@ from rwhoisd.protocol.requests import (
     Request,
 )
 from rwhoisd.protocol.session import Peer, Session
-from rwhoisd.service.cache import AnswerCache
 from rwhoisd.service.classes import classes, schema
 from rwhoisd.service.context import Answering, Context, Handler
+from rwhoisd.service.desk import Desk, Desks
 from rwhoisd.service.directive import directive
 from rwhoisd.service.display import display
 from rwhoisd.service.external import external
@@ -61,7 +61,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     X_HANDLER: external,
 }
 
-_KEPT_LINE: Final = 256  # octets of a line whose answer is kept: longer ones are not repeated
 _NOT_AVAILABLE: Final = Reply(b"", ResponseCode.DIRECTIVE_NOT_AVAILABLE)
 _NOT_AUTHORIZED: Final = Reply(b"", ResponseCode.NOT_AUTHORIZED)
 
@@ -81,7 +80,8 @@ class Service:
         self._context: Final = Context(reader, settings, self.table, ports, self.banner)
         self._reader: Final = reader
         self._queries: Final = QueryAnswerer(settings)
-        self._cache: Final = AnswerCache(settings.cache_octets)
+        self._desks: Final = Desks(self._queries, settings.cache_octets)
+        self._last_desk: Desk | None = None
         self._follows: Final = settings.dialect.forward_follows
 
     def session(self, address: str) -> Session:
@@ -115,36 +115,39 @@ class Service:
             return payload(self._context, peer, request)
         return Reply(b"", request.code, request.detail)
 
-    def _query(self, peer: Peer, line: bytes) -> Answering:
+    def desk(self, peer: Peer) -> Callable[[bytes], Told | None] | None:
+        """What answers lines of this client, from one version of the directory.
+
+        It gives what ``handle`` gives for a query, as it goes out; None for a line that may be no
+        query (``lines.is_clean_query``), or has a long answer. No desk, when the client is
+        somebody: ask ``handle``.
+        """
+        if peer.credentials is not None or (peer.forward and self._follows) or peer.sealing:
+            return None
+        return self._desk_of(peer).answer
+
+    def _desk_of(self, peer: Peer) -> Desk:
         image = self._reader.current()
-        key: Hashable = (line, peer.limit)
         if image.restricted:
             image = image.view_for(peer.address)
-            key = (line, peer.limit, image.sight)
-        if peer.credentials is not None or (peer.forward and self._follows):
-            return self._personal_query(image, peer, line)
-        reply = self._cache.get(image.version, key)
-        if reply is None:
-            try:
-                answer = self._queries.answer(image, peer.limit, line)
-            except RwhoisError as failure:
-                answer = error(failure)
-            if not isinstance(answer, Reply):
-                return self._answered_in_turns(answer, image.version, line, key)
-            reply = answer
-            if len(line) <= _KEPT_LINE:
-                self._cache.put(image.version, key, reply)
-        return reply
+        desk = self._last_desk
+        if desk is None or desk.image is not image or desk.limit != peer.limit:
+            desk = self._last_desk = self._desks.desk(image, peer.limit)
+        return desk
 
-    async def _answered_in_turns(
-        self, finding: Finding, version: tuple[int, int], line: bytes, key: Hashable
-    ) -> Reply:
+    def _query(self, peer: Peer, line: bytes) -> Answering:
+        desk = self._desk_of(peer)
+        if peer.credentials is not None or (peer.forward and self._follows):
+            return self._personal_query(desk.image, peer, line)
+        begun = desk.begun(line)
+        return begun if isinstance(begun, Reply) else self._answered_in_turns(desk, begun, line)
+
+    async def _answered_in_turns(self, desk: Desk, finding: Finding, line: bytes) -> Reply:
         try:
             reply = self._queries.reply(await self._found_in_turns(finding))
         except RwhoisError as failure:
             reply = error(failure)
-        if len(line) <= _KEPT_LINE:
-            self._cache.put(version, key, reply)
+        desk.keep(line, reply)
         return reply
 
     async def _found_in_turns(self, finding: Finding) -> Found:

@@ -42,6 +42,10 @@ class EchoService:
     def session(self, address: str) -> Session:
         return Session(self.dialect, self.banner, SessionLimits(), address)
 
+    def desk(self, peer: Peer) -> None:
+        """All of them go through ``handle``."""
+        del peer
+
     def handle(self, peer: Peer, request: Request) -> Reply | Awaitable[Reply]:
         if isinstance(request, DirectiveRequest):
             return self._directive(peer, request)
