@@ -23,6 +23,7 @@ from rwhoisd.directory.schema import (
     IndexType,
     class_names,
 )
+from rwhoisd.directory.visibility import SECRET_ATTRIBUTES
 from rwhoisd.image.errors import ImageError
 from rwhoisd.query.parser import Names
 
@@ -67,6 +68,16 @@ class Pair:
     def scope_of(self) -> Mapping[str, int]:
         """Lower-case canonical attribute name → scope."""
         return {a.name.lower(): self.first + i for i, a in enumerate(self.attributes)}
+
+    @cached_property
+    def private(self) -> frozenset[str]:
+        """Names of its private attributes."""
+        return frozenset(a.name for a in self.attributes if a.private)
+
+    @cached_property
+    def secret(self) -> frozenset[str]:
+        """Names of attributes by which nobody finds anything, in neither mode: passwords."""
+        return frozenset(a.name for a in self.attributes if a.name.lower() in SECRET_ATTRIBUTES)
 
     @property
     def is_referral(self) -> bool:
