@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 from rwhoisd.directory.access import address_from_text
 from rwhoisd.directory.names import Network
+from rwhoisd.formats.trust import distrust
 
 # (seconds since the epoch, client, listener, request, hits, code or 0 for %ok, microseconds)
 Entry = tuple[float, str, str, bytes, int, int, int]
@@ -201,8 +202,11 @@ class QueryLog:
     def _open(self) -> int:
         if self._settings.target in (STDERR, OFF):
             return 2
+        path = Path(self._settings.target)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        return os.open(Path(self._settings.target), flags, 0o640)
+        if path.is_symlink() and distrust(path.parent):
+            flags |= os.O_NOFOLLOW  # anybody may have put it there
+        return os.open(path, flags, 0o640)
 
     @staticmethod
     def _close(file: int) -> None:
