@@ -229,6 +229,11 @@ class LimitsConfig(Section):
         " Takes effect: reload.",
     )
     spool_octets: Positive = Field(65536, description="Longest registration. Takes effect: reload.")
+    spools_octets: Positive = Field(
+        67108864,
+        description="Memory for all open registrations of a worker; those that would take more are"
+        " given up, and -register off is told so. Takes effect: reload.",
+    )
     spool_lines: Positive = Field(
         4096, description="Lines of one registration. Takes effect: reload."
     )

@@ -21,7 +21,9 @@ import asyncio
 import logging
 import math
 import re
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -54,6 +56,7 @@ SWEEP_SECONDS: Final = 0.25
 _IGNORED_OCTETS: Final = 1 << 18
 # Answers are gathered into one write up to this size, then others have their turn.
 _BATCH_OCTETS: Final = 1 << 18
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
 # What one connection takes of the worker's time before others have their turn.
 _TURN_NANOSECONDS: Final = 2_000_000
 # When the server stops: what a client has from its connecting on to send its first line, and
@@ -156,7 +159,7 @@ class Hub:
             worst = max(self.slow, key=self.slow.__getitem__)
             self.wait_no_more(worst)
             self.limits.count(Counter.SLOW)
-            worst.abort()
+            worst.reset()
 
     def wait_no_more(self, connection: "Connection") -> None:
         """It has taken them, or is gone."""
@@ -311,7 +314,7 @@ class Connection(asyncio.Protocol):
         if self._closing:
             self._ignored += len(data)
             if self._ignored > _IGNORED_OCTETS:
-                self._transport.abort()
+                self.reset()
             return
         if self._waits and not (data := self._answer_lines(data)):
             return
@@ -382,7 +385,7 @@ class Connection(asyncio.Protocol):
                 self.deadline = now + self._manners.timing.write_seconds
                 return
             hub.limits.count(Counter.SLOW)
-            self._transport.abort()
+            self.reset()
         elif self._closing:
             self._transport.abort()
         elif self._task is None:
@@ -407,6 +410,14 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Away with it."""
+        self._transport.abort()
+
+    def reset(self) -> None:
+        """Away with it and with what the system holds for it, which nobody is going to take."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # it is gone already
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
         self._transport.abort()
 
     # -- requests and answers

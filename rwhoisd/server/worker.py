@@ -21,6 +21,7 @@ from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
 from rwhoisd.directory.names import ADDRESS_BITS, Network
 from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.protocol.spool import Room
 from rwhoisd.server import pgp, settings, tls
 from rwhoisd.server.aside import ThreadAside
 from rwhoisd.server.forward import StreamConnector
@@ -164,6 +165,7 @@ class Worker:
             turns=self._turns,
             forwarding=Gate(config.forward.at_once),
             keyring=self._keyring(config),
+            spools=Room(config.limits.spools_octets),
         )
         service = Service(self._reader, settings.service(config, access, self._host), ports)
         return Manners(

@@ -12,6 +12,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.protocol.directives import Directive
 from rwhoisd.protocol.payload import Sealing, Treatment
+from rwhoisd.protocol.spool import Room
 
 T = TypeVar("T")
 NoticeKind = Literal["badref", "recurref", "update", "inssec", "delsec"]
@@ -286,3 +287,4 @@ class Ports:
     turns: Turns = field(default_factory=AtOnce)
     forwarding: Gate = field(default_factory=Open)
     keyring: Keyring | None = None
+    spools: Room = field(default_factory=Room)

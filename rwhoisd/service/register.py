@@ -79,6 +79,7 @@ def _open(context: Context, peer: Peer, words: Sequence[str]) -> Reply:
         limits.spool_octets,
         limits.spool_lines,
         context.ports.clock(),
+        room=context.ports.spools,
     )
     return OK
 
