@@ -75,13 +75,13 @@ def _listed(class_def: ClassDef, file_list: Path, reading: Reading) -> ClassData
         path = reading.path(text)
         if boolean(entry.get("lock")):
             reading.find(file_list, entry.line, f"{text} is locked and left out")
+        elif not lies_below(path, reading.root, file_list.parent):
+            # Who may change data is not always who may choose what the server reads.
+            reading.find(file_list, entry.line, f"file {text} leaves the tree; left out")
         elif kind in _INDEX_TYPES:
             indexes.append(path)
         elif kind != "DATA" or not text:
             reading.find(file_list, entry.line, "entry without type DATA or file is ignored")
-        elif not lies_below(path, reading.root, file_list.parent):
-            # Who may change data is not always who may choose what the server reads.
-            reading.find(file_list, entry.line, f"data file {text} leaves the tree; left out")
         elif not is_file(path):
             reading.find(file_list, entry.line, f"data file {text} does not exist; left out")
         elif is_trap(path):
