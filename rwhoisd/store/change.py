@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
+    Index,
     RowMapping,
     bindparam,
     delete,
@@ -28,7 +29,13 @@ from rwhoisd.directory.names import AddressRange, AreaName, Network
 from rwhoisd.directory.objects import Line, Object
 from rwhoisd.directory.soa import Soa, TimeStamp
 from rwhoisd.store import definitions, hierarchy
-from rwhoisd.store.bulk import KeyFilter, insert_rows, insert_tuples
+from rwhoisd.store.bulk import (
+    KeyFilter,
+    insert_rows,
+    insert_tuples,
+    leave_indexes,
+    make_indexes,
+)
 from rwhoisd.store.codec import (
     Batch,
     Derived,
@@ -132,6 +139,8 @@ class AreaChange:
         self._unique: set[int] = set()
         self._modifies: dict[int, _Modify] = {}
         self._deletes: dict[int, None] = {}
+        self._is_new = False  # the area was created here
+        self._indexes_left: list[Index] = []
 
     async def start(self, now: TimeStamp, *, create: bool) -> "AreaChange":
         """Lock the area and fix the serial. Raises: RwhoisError 340, when there is no area."""
@@ -267,6 +276,7 @@ class AreaChange:
             result = await self._connection.execute(insert(authority_area).values(row))
             assert result.inserted_primary_key is not None
             self._area_id, self._next_row = result.inserted_primary_key[0], 0
+            self._is_new = True
         else:
             await self._connection.execute(
                 update(authority_area).where(self._here(authority_area)).values(row)
@@ -293,6 +303,7 @@ class AreaChange:
         self._area_journalled = False
         await self._journal_area()
         self._area, self._preparer, self._positions, self._keys = None, None, {}, {}
+        self._is_new = False
         self._explicit_serial, self._rederive, self._recheck = None, False, False
         self._area_journalled = False
 
@@ -353,6 +364,15 @@ class AreaChange:
         await insert_tuples(self._connection, network, rows.networks)
         await insert_tuples(self._connection, reference, rows.references)
 
+    async def expect_many(self) -> None:
+        """Prepare for batches: in a database without objects, indexes are made at the end.
+
+        Only where a transaction holds indexes as well, so that all of it is rolled back.
+        """
+        is_filled = (await self._connection.execute(select(_o.row_id).limit(1))).first()
+        if self._connection.dialect.name == "sqlite" and not is_filled:
+            self._indexes_left = await self._connection.run_sync(leave_indexes)
+
     def _derive(self, obj: Object, row_id: int) -> Derived:
         preparer = self._preparing()
         preparer.check(obj)
@@ -372,10 +392,7 @@ class AreaChange:
     async def _place(self, class_key: str, position: int | None) -> int:
         following = self._positions.get(class_key)
         if following is None:
-            query = select(func.max(_o.position)).where(
-                self._here(stored_object), _o.class_key == class_key
-            )
-            last = (await self._connection.execute(query)).scalar()
+            last = None if self._is_new else await self._last_position(class_key)
             following = 0 if last is None else last + 1
             if last is None:
                 self._keys[class_key] = KeyFilter()
@@ -383,6 +400,13 @@ class AreaChange:
             position = following
         self._positions[class_key] = max(following, position + 1)
         return position
+
+    async def _last_position(self, class_key: str) -> int | None:
+        query = select(func.max(_o.position)).where(
+            self._here(stored_object), _o.class_key == class_key
+        )
+        last: int | None = (await self._connection.execute(query)).scalar()
+        return last
 
     async def modify(
         self,
@@ -465,6 +489,8 @@ class AreaChange:
     async def _doubles(self, keys: Sequence[_Key]) -> list[int]:
         """Places in ``keys`` of those that a stored object has, or an earlier one of them."""
         taken = await self._stored_keys(keys)
+        if not taken and len(set(keys)) == len(keys):  # None once at most, which is no double
+            return []
         doubles = []
         for place, key in enumerate(keys):
             if key in taken:
@@ -678,6 +704,7 @@ class AreaChange:
     async def finish(self) -> None:
         """Write the rest and move the serial; called before the commit."""
         await self.flush()
+        await self._connection.run_sync(make_indexes, self._indexes_left)
         if self._area is None or not self.changed:
             return
         if self._rederive:
