@@ -30,8 +30,11 @@ from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.guardian import (
     ARGON2_SCHEME,
     CRYPT_SCHEME,
+    FINGERPRINT_DIGITS,
     GUARDIAN_CLASS,
     PASSWORD_SCHEMES,
+    PGP_SCHEME,
+    key_name,
 )
 from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.schema import ClassDef
@@ -57,6 +60,7 @@ _FILES: Final = {"zone": "the zone's files", "arin-files": "ARIN's data files"}
 _REFUSALS: Final[Mapping[str, Callable[[str], str]]] = {
     ARGON2_SCHEME: argon2_refusal,
     CRYPT_SCHEME: crypt_refusal,
+    PGP_SCHEME: lambda info: "" if key_name(info) else "it is no fingerprint or key ID",
 }
 
 
@@ -66,6 +70,7 @@ class Scheme(StrEnum):
     ARGON2ID = ARGON2_SCHEME
     CRYPT_PW = CRYPT_SCHEME
     PW = "pw"
+    PGP = PGP_SCHEME  # no secret: Guard-Info names a key
 
 
 StdinOption = Annotated[
@@ -84,6 +89,12 @@ def add(
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE, a further attribute; may be repeated."),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="With --scheme pgp: fingerprint of the key that signs.", show_default=False
+        ),
+    ] = None,
     stdin: StdinOption = False,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -92,7 +103,9 @@ def add(
 ) -> None:
     """Add a guardian. The secret is asked for twice, or read from standard input."""
     further = [_line(text) for text in values or ()]
-    secret = _secret(stdin=stdin)
+    secret = _secret(stdin=stdin) if scheme is not Scheme.PGP else ""
+    if scheme is Scheme.PGP or key is not None:
+        secret = _fingerprint(scheme, key)
 
     async def work() -> int:
         target = common.target(config, state, store, image)
@@ -108,6 +121,18 @@ def add(
         return DONE
 
     common.run(work)
+
+
+def _fingerprint(scheme: Scheme, key: str | None) -> str:
+    """The key of a pgp guardian, by its whole fingerprint: key IDs are easily made again."""
+    if scheme is not Scheme.PGP or key is None:
+        common.misuse("--scheme pgp and --key FINGERPRINT belong together")
+    digits = key_name(key)
+    if len(digits) < FINGERPRINT_DIGITS:
+        common.misuse(
+            f"--key {key}: a fingerprint has 40 hex digits; gpg --fingerprint shows those of a ring"
+        )
+    return digits
 
 
 def _author() -> str:
@@ -184,7 +209,7 @@ def _new_object(
 def _kept(scheme: Scheme, secret: str) -> str:
     """The secret as it is kept; takes its time. An argon2id hash made elsewhere stays."""
     match scheme:
-        case Scheme.PW:
+        case Scheme.PW | Scheme.PGP:
             return secret
         case Scheme.CRYPT_PW:
             return crypt_hash(secret)
@@ -248,6 +273,8 @@ def passwd(
     image: ImageOption = None,
 ) -> None:
     """Give a guardian another secret. It is asked for twice, or read from standard input."""
+    if scheme is Scheme.PGP:
+        common.misuse("a guardian of pgp has no secret; change its key with: rwhois-admin edit")
     secret = _secret(stdin=stdin)
 
     async def work() -> int:
@@ -475,7 +502,9 @@ def _state(obj: Object) -> str:
     if check is None:
         return f"unusable: nobody knows the scheme {scheme!r}"
     refusal = check(info)
-    return f"unusable: {refusal}" if refusal else "hashed"
+    if refusal:
+        return f"unusable: {refusal}"
+    return "a key" if scheme == PGP_SCHEME else "hashed"
 
 
 @app.command("list", epilog="Example: rwhois-admin guardian list --area example.net")

@@ -7,6 +7,7 @@ be written for long is dropped and counted, and the count is written when it wor
 
 import asyncio
 import os
+import re
 import stat
 import sys
 import time
@@ -33,6 +34,12 @@ MOST_ENTRIES: Final = 262144  # waiting lines beyond which new ones are dropped
 # Longest write that others on the same pipe do not break into (PIPE_BUF of Linux).
 _PIPE_OCTETS: Final = 4096
 
+# Words that a secret stands behind. A query for one of them loses what follows, which is little.
+_SECRET: Final = re.compile(
+    rb"(?:^|[\s-])(?:secur[a-z]*|request|response|passw[a-z]*|pw|crypt-pw|argon2id|pgp)\s"
+    rb"|guard-?_?info\s*[=:]",
+    re.IGNORECASE,
+)
 STDERR: Final = "stderr"
 OFF: Final = "off"
 
@@ -94,11 +101,21 @@ class Formatter:
 def _quoted(texts: Sequence[bytes]) -> Sequence[str]:
     """Each text quoted. Nearly all are plain; when all of them are, that is seen at once."""
     joined = b"\n".join(texts)
-    if not joined.translate(None, _PLAIN):
+    if not joined.translate(None, _PLAIN) and not _SECRET.search(joined):
         found = f'"{joined.decode("ascii")}"'.replace("\n", '"\n"').split("\n")
         if len(found) == len(texts):
             return found
-    return [quoted(text.decode("latin-1")) for text in texts]
+    return [quoted(without_secrets(text).decode("latin-1")) for text in texts]
+
+
+def without_secrets(text: bytes) -> bytes:
+    """A request as it may be written down.
+
+    What looks like ``-security`` with its dash forgotten, or like a line of a guardian, ends before
+    the secret.
+    """
+    found = _SECRET.search(text)
+    return text if found is None else text[: found.end()] + b"..."
 
 
 # Of many texts, divided by line ends: nothing that quoting would change.
