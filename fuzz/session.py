@@ -288,6 +288,6 @@ def _require_silence(body: bytes, said: bytes, log: _Log) -> None:
 
 def _require_bounds(world: World) -> None:
     """What is kept for repeats stays within its octets."""
-    kept = world.service._cache  # noqa: SLF001 - its size is told nowhere
-    bodies = [len(r.body) for part in (kept._young, kept._old) for r in part.values()]  # noqa: SLF001
+    kept = world.service._desks._cache  # noqa: SLF001 - its size is told nowhere
+    bodies = [len(told[0]) for part in (kept.young, kept.old) for told in part.values()]
     require(sum(bodies) <= CACHE_OCTETS, "answers that are kept are bounded")

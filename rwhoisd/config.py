@@ -239,6 +239,11 @@ class LimitsConfig(Section):
         " Takes effect: reload.",
     )
     spool_octets: Positive = Field(65536, description="Longest registration. Takes effect: reload.")
+    spools_octets: Positive = Field(
+        67108864,
+        description="Memory for all open registrations of a worker; those that would take more are"
+        " given up, and -register off is told so. Takes effect: reload.",
+    )
     spool_lines: Positive = Field(
         4096, description="Lines of one registration. Takes effect: reload."
     )
@@ -390,6 +395,33 @@ class ProgramsConfig(Section):
     run: tuple[ProgramConfig, ...] = Field((), description="The programs. Takes effect: reload.")
 
 
+class PgpConfig(Section):
+    """PGP by the operator's keyring, see docs/operators/security.md; off without ``home``."""
+
+    home: Path | None = Field(
+        None,
+        description="Folder of the keyring (GNUPGHOME), which only the user who serves can enter."
+        " Takes effect: reload.",
+    )
+    signing_key: str = Field(
+        "",
+        description="Fingerprint of the secret key that responses are signed with; empty: they"
+        " cannot be signed. Takes effect: reload.",
+    )
+    window_seconds: Seconds = Field(
+        300.0,
+        description="How far the time of a request's signature may be from ours; each counts once"
+        " in it. Takes effect: reload.",
+    )
+    seconds: Seconds = Field(
+        10.0, description="Time gpg has for one work before it is killed. Takes effect: reload."
+    )
+    answer_octets: Positive = Field(
+        4194304,
+        description="Longest response that is signed or encrypted. Takes effect: reload.",
+    )
+
+
 class AccessFilesConfig(Section):
     """Allow and deny files in the style of TCP wrappers, as ARIN's server reads them."""
 
@@ -501,6 +533,7 @@ class Config(BaseSettings):
         {}, description="Authority areas by name: who may -xfer them. Takes effect: reload."
     )
     programs: ProgramsConfig = Field(ProgramsConfig(), description=ProgramsConfig.__doc__)
+    pgp: PgpConfig = Field(PgpConfig(), description=PgpConfig.__doc__)
     access_files: AccessFilesConfig = Field(
         AccessFilesConfig(), description=AccessFilesConfig.__doc__
     )
@@ -565,6 +598,11 @@ class Config(BaseSettings):
     def state_path(self) -> Path:
         """Folder of what the server keeps."""
         return self.path(self.state)
+
+    @property
+    def counters_path(self) -> Path:
+        """File of what the server counted, written for ``rwhois-admin status``."""
+        return self.state_path / "counters.json"
 
     @property
     def store_url(self) -> str:

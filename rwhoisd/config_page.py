@@ -65,6 +65,7 @@ _TITLES: Final = {
         "Bounds of parse programs, see [registration](registration.md).",
     ),
     "programs.run[]": ("`[[programs.run]]`", "One table per program; it is run without a shell."),
+    "pgp": ("`[pgp]`", "The operator's keyring ([security](security.md)); off without `home`."),
     "access_files": ("`[access_files]`", "Allow and deny files as ARIN's server reads them."),
     "log": ("`[log]`", "What is written down."),
 }

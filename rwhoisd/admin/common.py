@@ -76,6 +76,7 @@ class Target:
     image: Path
     compat: str
     deferred: DeferredQueue
+    counters: Path  # file of what the server counted
 
     @property
     def eol(self) -> bytes:
@@ -149,6 +150,7 @@ def target(
         image=image or (settings.image_path if state is None else state / "image"),
         compat=settings.compat,
         deferred=DeferredQueue(settings.deferred_path),
+        counters=settings.counters_path,
     )
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Final
 
 import typer
@@ -29,8 +30,11 @@ from rwhoisd.directory.format import Flavour
 from rwhoisd.directory.guardian import (
     ARGON2_SCHEME,
     CRYPT_SCHEME,
+    FINGERPRINT_DIGITS,
     GUARDIAN_CLASS,
     PASSWORD_SCHEMES,
+    PGP_SCHEME,
+    key_name,
 )
 from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.schema import ClassDef
@@ -56,6 +60,7 @@ _FILES: Final = {"zone": "the zone's files", "arin-files": "ARIN's data files"}
 _REFUSALS: Final[Mapping[str, Callable[[str], str]]] = {
     ARGON2_SCHEME: argon2_refusal,
     CRYPT_SCHEME: crypt_refusal,
+    PGP_SCHEME: lambda info: "" if key_name(info) else "it is no fingerprint or key ID",
 }
 
 
@@ -65,6 +70,7 @@ class Scheme(StrEnum):
     ARGON2ID = ARGON2_SCHEME
     CRYPT_PW = CRYPT_SCHEME
     PW = "pw"
+    PGP = PGP_SCHEME  # no secret: Guard-Info names a key
 
 
 StdinOption = Annotated[
@@ -83,6 +89,12 @@ def add(
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE, a further attribute; may be repeated."),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="With --scheme pgp: fingerprint of the key that signs.", show_default=False
+        ),
+    ] = None,
     stdin: StdinOption = False,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -91,7 +103,9 @@ def add(
 ) -> None:
     """Add a guardian. The secret is asked for twice, or read from standard input."""
     further = [_line(text) for text in values or ()]
-    secret = _secret(stdin=stdin)
+    secret = _secret(stdin=stdin) if scheme is not Scheme.PGP else ""
+    if scheme is Scheme.PGP or key is not None:
+        secret = _fingerprint(scheme, key)
 
     async def work() -> int:
         target = common.target(config, state, store, image)
@@ -107,6 +121,18 @@ def add(
         return DONE
 
     common.run(work)
+
+
+def _fingerprint(scheme: Scheme, key: str | None) -> str:
+    """The key of a pgp guardian, by its whole fingerprint: key IDs are easily made again."""
+    if scheme is not Scheme.PGP or key is None:
+        common.misuse("--scheme pgp and --key FINGERPRINT belong together")
+    digits = key_name(key)
+    if len(digits) < FINGERPRINT_DIGITS:
+        common.misuse(
+            f"--key {key}: a fingerprint has 40 hex digits; gpg --fingerprint shows those of a ring"
+        )
+    return digits
 
 
 def _author() -> str:
@@ -183,7 +209,7 @@ def _new_object(
 def _kept(scheme: Scheme, secret: str) -> str:
     """The secret as it is kept; takes its time. An argon2id hash made elsewhere stays."""
     match scheme:
-        case Scheme.PW:
+        case Scheme.PW | Scheme.PGP:
             return secret
         case Scheme.CRYPT_PW:
             return crypt_hash(secret)
@@ -247,6 +273,8 @@ def passwd(
     image: ImageOption = None,
 ) -> None:
     """Give a guardian another secret. It is asked for twice, or read from standard input."""
+    if scheme is Scheme.PGP:
+        common.misuse("a guardian of pgp has no secret; change its key with: rwhois-admin edit")
     secret = _secret(stdin=stdin)
 
     async def work() -> int:
@@ -350,7 +378,10 @@ def migrate(
     image: ImageOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Hash secrets that are kept in the clear. Clients go on sending what they always sent."""
+    """Hash secrets that are kept in the clear, in the journal as well.
+
+    Clients go on sending what they always sent.
+    """
 
     async def work() -> int:
         target = common.target(config, state, store, image)
@@ -360,13 +391,24 @@ def migrate(
             await target.refresh_image(opened)
         if json:
             common.as_json(
-                [{"area": row.area, "hashed": row.hashed, "ids": row.ids} for row in rows]
+                [
+                    {
+                        "area": row.area,
+                        "hashed": row.hashed,
+                        "ids": row.ids,
+                        "journal": row.entries,
+                    }
+                    for row in rows
+                ]
             )
         else:
             would = "would be " if dry_run else ""
             for row in rows:
                 what = "secret" if row.hashed == 1 else "secrets"
-                typer.echo(f"{row.area}: {row.hashed} {what} {would}hashed")
+                typer.echo(
+                    f"{row.area}: {row.hashed} {what} {would}hashed,"
+                    f" {row.entries} entries of the journal"
+                )
         _warn_of_files(
             [obj for row in rows for obj in row.objects],
             "the clear secret comes back with the next load of them; write the hash there",
@@ -381,6 +423,7 @@ class _Migrated:
     area: str
     hashed: int
     objects: Sequence[Object]
+    entries: int  # of the journal, that told a secret
 
     @property
     def ids(self) -> list[str]:
@@ -391,16 +434,56 @@ async def _migrated(store: Store, area: AuthorityArea, *, dry_run: bool) -> _Mig
     name = area.name.text
     clear = [s for s in await _guardians(store, area) if _state(s.object) == "clear"]
     objects = [stored.object for stored in clear]
-    if area.role == "slave" or not clear:
-        return _Migrated(name, 0, ())
-    done = len(clear)
+    if area.role == "slave":
+        return _Migrated(name, 0, (), 0)
+    done, hashed = len(clear), cache(argon2_hash)
     if not dry_run:
         wanted = {
-            s.row: (s, Scheme.ARGON2ID, argon2_hash(s.object.get("Guard-Info") or ""))
-            for s in clear
+            s.row: (s, Scheme.ARGON2ID, hashed(s.object.get("Guard-Info") or "")) for s in clear
         }
-        done = await _set_secrets(store, area, wanted)
-    return _Migrated(name, done, objects)
+        done = await _set_secrets(store, area, wanted) if clear else 0
+    return _Migrated(name, done, objects, await _forgotten(store, area, hashed, dry_run=dry_run))
+
+
+async def _forgotten(
+    store: Store, area: AuthorityArea, hashed: Callable[[str], str], *, dry_run: bool
+) -> int:
+    """Put hashes in the place of secrets in the journal; in how many entries.
+
+    What ``undo`` would bring back is satisfied by the same secret as ever. A guardian that is
+    clear still, as somebody made it so meanwhile, keeps its history: replay has to give it.
+    """
+
+    async def act(change: AreaChange) -> int:
+        now = [stored.object for stored in await change.objects() if _is_guardian(stored.object)]
+        kept = {obj.id for obj in now if _state(obj) == "clear" and not dry_run}
+
+        def lines(obj: Object) -> list[Line] | None:
+            if not _is_guardian(obj) or _state(obj) != "clear" or obj.id in kept:
+                return None
+            info = "" if dry_run else hashed(obj.get("Guard-Info") or "")
+            return _with_secret(obj, Scheme.ARGON2ID, info)
+
+        count = await change.rewrite_history(GUARDIAN_CLASS, lines)
+        if dry_run:
+            raise _DryRun(count)
+        return count
+
+    try:
+        return await store.run(area.name.text, act, author=_author(), source=SOURCE)
+    except _DryRun as tried:
+        return tried.count
+
+
+@dataclass
+class _DryRun(Exception):  # noqa: N818
+    """Leaves a change that was made only to count."""
+
+    count: int
+
+
+def _is_guardian(obj: Object) -> bool:
+    return obj.class_name.lower() == GUARDIAN_CLASS
 
 
 async def _guardians(store: Store, area: AuthorityArea) -> list[StoredObject]:
@@ -419,7 +502,9 @@ def _state(obj: Object) -> str:
     if check is None:
         return f"unusable: nobody knows the scheme {scheme!r}"
     refusal = check(info)
-    return f"unusable: {refusal}" if refusal else "hashed"
+    if refusal:
+        return f"unusable: {refusal}"
+    return "a key" if scheme == PGP_SCHEME else "hashed"
 
 
 @app.command("list", epilog="Example: rwhois-admin guardian list --area example.net")

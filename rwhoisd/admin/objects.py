@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
+from json import loads
 from typing import Annotated, Any, Final
 
 import typer
@@ -452,7 +453,7 @@ def status(
     image: ImageOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show areas, objects by source, and whether the image is up to date."""
+    """Show areas, objects by source, whether the image is up to date, and what was counted."""
 
     async def work() -> int:
         target = common.target(config, state, store, image)
@@ -506,7 +507,17 @@ async def _status(store: Store, target: Target) -> dict[str, Any]:
         },
         "image": image,
         "image_current": image is not None and dict(image.serials) == serials,
+        "counted": _counted(target),
     }
+
+
+def _counted(target: Target) -> dict[str, Any] | None:
+    """What the server that uses this state folder counted since its start, as it wrote it last."""
+    try:
+        found = loads(target.counters.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def image_info(target: Target) -> ImageInfo | None:
@@ -535,6 +546,10 @@ def _tell_status(facts: dict[str, Any]) -> None:
     image = facts["image"]
     if image is None:
         typer.echo("image: none that can be served; make one with: rwhois-admin image build")
-        return
-    current = "up to date" if facts["image_current"] else "behind the store"
-    typer.echo(f"image: generation {image.generation}, {image.objects} objects, {current}")
+    else:
+        current = "up to date" if facts["image_current"] else "behind the store"
+        typer.echo(f"image: generation {image.generation}, {image.objects} objects, {current}")
+    if counted := facts["counted"]:
+        since, at = counted.pop("since", "?"), counted.pop("at", "?")
+        numbers = ", ".join(f"{str(n).replace('_', ' ')} {count}" for n, count in counted.items())
+        typer.echo(f"counted from {since} to {at}: {numbers}")

@@ -16,8 +16,12 @@ GUARDIAN_CLASS: Final = "guardian"
 PASSWORD_SCHEMES: Final = frozenset({"pw", "password", "passwd"})  # one scheme, three words
 CRYPT_SCHEME: Final = "crypt-pw"
 ARGON2_SCHEME: Final = "argon2id"
+PGP_SCHEME: Final = "pgp"
 SECRET_SCHEMES: Final = PASSWORD_SCHEMES | {CRYPT_SCHEME, ARGON2_SCHEME}
 _KEPT: Final = 256
+# Fingerprints of version 5 and 4 keys, and the parts of them that are key IDs, in hex digits.
+_KEY_DIGITS: Final = frozenset({64, 40, 16, 8})
+FINGERPRINT_DIGITS: Final = 40  # at least, of what names one key and no other
 
 
 class Proofs:
@@ -56,11 +60,25 @@ def _bounded(kept: dict[Any, Any]) -> None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What a client offered with ``-security on request``; never printed."""
+    """What a client offered with ``-security on request``; never printed.
+
+    ``keys``: of a PGP signature, each name that its key has and no other key of the ring.
+    """
 
     scheme: str
     secret: str
     proofs: Proofs = field(default_factory=Proofs, compare=False)
+    keys: frozenset[str] = frozenset()
+
+
+def key_name(text: str) -> str:
+    """A PGP fingerprint or key ID as capital hex digits; "" when it is none.
+
+    Blanks, as people group fingerprints, and ``0x`` do not count.
+    """
+    digits = "".join(text.split()).upper().removeprefix("0X")
+    good = len(digits) in _KEY_DIGITS and not digits.strip("0123456789ABCDEF")
+    return digits if good else ""
 
 
 class Act(Enum):

@@ -28,7 +28,15 @@ _DOMAIN_WORD: Final = re.compile(r"\.?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\Z")
 _ENDS_IN_LETTERS: Final = re.compile(r".*\.[A-Za-z]+\Z")
 # The generic domains that ARIN's server knows; any two-character label counts as well (§9.2).
 TOP_LEVEL: Final = frozenset({"EDU", "GOV", "COM", "NET", "ORG", "MIL", "INT"})
-_LONGEST_TOP_LEVEL: Final = max(map(len, TOP_LEVEL))
+LONGEST_TOP_LEVEL: Final = max(map(len, TOP_LEVEL))
+
+
+def plain_address(text: str) -> int | None:
+    """The number of an IPv4 address as it is mostly written; None for all else."""
+    try:
+        return int.from_bytes(socket.inet_pton(socket.AF_INET, text))
+    except (OSError, ValueError):
+        return None
 
 
 class Network(NamedTuple):
@@ -229,7 +237,7 @@ def hierarchical_value(text: str) -> HierarchicalName | None:
     is none falls through to the domain test, unless its last label is all digits (B18); other
     words may end in two digits, like any two characters (``n41.10``).
     """
-    if len(text) > _LONGEST_TOP_LEVEL and "." not in text and ":" not in text:
+    if len(text) > LONGEST_TOP_LEVEL and "." not in text and ":" not in text:
         return None  # most names: one label, too long to be a top-level one
     if network := Network.from_text(text):
         return network

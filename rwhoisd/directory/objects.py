@@ -1,7 +1,7 @@
 """Objects: instances of a class, kept as the lines they came in (RFC 2167 §2.3.3)."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rwhoisd.directory.schema import ClassDef
 
@@ -69,6 +69,18 @@ class Object:
         return tuple(
             tuple(v.upper() for v in self.values(a.name)) for a in class_def.key_attributes
         )
+
+
+class Run(NamedTuple):
+    """Objects of one class with the same attribute names in the same order, in columns.
+
+    For those who handle millions: what depends on the names is worked out once for all.
+    """
+
+    names: tuple[str, ...]
+    values: list[tuple[str, ...]]
+    orders: list[int]
+    indexed: bool
 
 
 def file_order(offset: int, file_number: int) -> int:

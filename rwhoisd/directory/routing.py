@@ -48,13 +48,17 @@ class AreaTree:
         A block counts by its first address, as in ``AreaName.covers``.
         """
         if isinstance(name, Network):
-            for shift, starts in self._networks[name.family]:
-                if (number := starts.get(name.start >> shift)) is not None:
-                    return number
-            return None
+            return self.deciding_address(name.family, name.start)
         labels = name.labels
         for i in range(len(labels) + 1):
             if (number := self._domains.get(labels[i:])) is not None:
+                return number
+        return None
+
+    def deciding_address(self, family: int, address: int) -> int | None:
+        """The same for an address as a number."""
+        for shift, starts in self._networks[family]:
+            if (number := starts.get(address >> shift)) is not None:
                 return number
         return None
 

@@ -14,6 +14,7 @@ from rwhoisd.formats.arin_objects import ClassReader, Found
 from rwhoisd.formats.arin_text import Reading, boolean, is_file, leading_number, unreadable
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.records import Part, parts, read_part
+from rwhoisd.formats.trust import is_trap, lies_below
 
 FILE_LIST: Final = "local.db"
 SUFFIX: Final = ".txt"
@@ -53,7 +54,11 @@ def class_data(class_files: ClassFiles, reading: Reading) -> ClassData:
     if file_list.is_file():
         return _listed(class_files.class_def, file_list, reading)
     paths = sorted(
-        (p for p in directory.iterdir() if p.name.endswith(SUFFIX) and p.is_file()),
+        (
+            path
+            for path in directory.iterdir()
+            if path.name.endswith(SUFFIX) and path.is_file() and not is_trap(path)
+        ),
         key=lambda p: p.name.encode(),
     )
     files = tuple(DataFile(path, number) for number, path in enumerate(paths))
@@ -70,12 +75,19 @@ def _listed(class_def: ClassDef, file_list: Path, reading: Reading) -> ClassData
         path = reading.path(text)
         if boolean(entry.get("lock")):
             reading.find(file_list, entry.line, f"{text} is locked and left out")
+        elif not lies_below(path, reading.root, file_list.parent):
+            # Who may change data is not always who may choose what the server reads.
+            reading.find(file_list, entry.line, f"file {text} leaves the tree; left out")
         elif kind in _INDEX_TYPES:
             indexes.append(path)
         elif kind != "DATA" or not text:
             reading.find(file_list, entry.line, "entry without type DATA or file is ignored")
         elif not is_file(path):
             reading.find(file_list, entry.line, f"data file {text} does not exist; left out")
+        elif is_trap(path):
+            reading.find(
+                file_list, entry.line, f"data file {text} is another user's link; left out"
+            )
         elif path in files:
             reading.find(file_list, entry.line, f"data file {text} is listed twice; read once")
         else:

@@ -14,30 +14,59 @@ from typing import Final, NamedTuple
 
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.directory.format import Flavour
-from rwhoisd.directory.objects import Line, Object, file_order
+from rwhoisd.directory.objects import Line, Object, Run, file_order
 from rwhoisd.directory.schema import ClassDef
 from rwhoisd.directory.validate import ObjectRules
 from rwhoisd.formats.arin_text import is_file, read_bytes
 from rwhoisd.formats.findings import Finding
-from rwhoisd.formats.records import LINE_OCTETS, Part, Record, records, stretches
+from rwhoisd.formats.records import LINE_OCTETS, Part, Record, next_stretch, records
 
 SOURCE: Final = "arin-files"
 _SHAPES: Final = 256  # remembered for each class
 _TAGS: Final = re.compile("^([A-Za-z0-9][A-Za-z0-9_-]*):", re.MULTILINE)
 _CONTROLS: Final = bytes((*range(1, 9), *range(11, 32), 127))  # all but NUL, TAB, line end
+_UNCLEAN: Final = _CONTROLS + b"\0\t"
 
 
 @dataclass(slots=True)
 class Found:
-    """What a part of a file holds: objects, the first line of each, what is odd about them.
+    """What a part of a file holds: objects in runs, the first line of each, what is odd about them.
 
     ``unknown`` tells of each unknown attribute how often it stands there, and its first line.
     """
 
-    objects: list[Object] = field(default_factory=list)
+    area: str
+    class_name: str
+    runs: list[Run] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unknown: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def objects(self) -> list[Object]:
+        """The objects, one by one."""
+        area, class_name = self.area, self.class_name
+        return [
+            Object(
+                *(area, class_name, tuple(zip(run.names, values, strict=True))),
+                *(SOURCE, run.indexed, order),
+            )
+            for run in self.runs
+            for values, order in zip(run.values, run.orders, strict=True)
+        ]
+
+    def add(
+        self, names: tuple[str, ...], values: tuple[str, ...], order: int, line: int, indexed: bool
+    ) -> Run:
+        """Add an object; gives the run that it is in."""
+        run = self.runs[-1] if self.runs else None
+        if run is None or run.names != names or run.indexed != indexed:
+            run = Run(names, [], [], indexed)
+            self.runs.append(run)
+        run.values.append(values)
+        run.orders.append(order)
+        self.lines.append(line)
+        return run
 
     def note_unknown(self, name: str, line: int) -> None:
         """Count a line with an unknown attribute."""
@@ -57,9 +86,23 @@ class _Shape(NamedTuple):
     """
 
     pattern: re.Pattern[str]
+    record: re.Pattern[str]  # the same with the separator behind it
     names: tuple[str, ...]  # canonical
     tests: tuple[tuple[int, Callable[[str], bool]], ...]
     unknown: tuple[int, ...]
+
+
+class _At(NamedTuple):
+    """A place in a part: number of the line in the file, character of the text, octet."""
+
+    line: int
+    place: int
+    octet: int
+
+    def moved(self, octets: bytes, charset: str) -> "_At":
+        """The place behind ``octets``."""
+        place = self.place + len(octets.decode(charset))
+        return _At(self.line + octets.count(b"\n"), place, self.octet + len(octets))
 
 
 class ClassReader:
@@ -78,29 +121,79 @@ class ClassReader:
 
     def read(self, path: Path, file_number: int, part: Part, data: bytes) -> Found:
         """The objects of a part whose octets are ``data``."""
-        found = Found()
-        plain = b"\0" not in data
-        line, counted = part.line, 0
-        for start, octets in stretches(data):
-            line += data.count(b"\n", counted, start)
-            counted = start
-            offset = part.offset + start
-            lines = self._plain(octets, line, found) if plain else None
-            if lines is not None:
-                found.objects.append(self._made(lines, file_order(offset, file_number)))
-                found.lines.append(line)
-                continue
-            for record in records(octets, offset=offset, line=line):
-                self._take(path, file_number, record, found)
+        found = Found(self._area, self._class.name)
+        at = _At(part.line, 0, 0)
+        text = self._clean_text(data)
+        while at.octet < len(data):
+            if text is not None:
+                at = self._alike(text, at, part.offset, file_number, found)
+            if at.octet < len(data):
+                behind, octets = next_stretch(data, at.octet)
+                if octets:
+                    begin = Part(part.offset + at.octet, at.line, len(octets))
+                    self._stretch(path, file_number, begin, octets, found)
+                at = at.moved(data[at.octet : behind], self._charset if text else "latin-1")
         return found
 
-    def _made(self, lines: tuple[Line, ...], order: int, *, indexed: bool = True) -> Object:
-        return Object(self._area, self._class.name, lines, SOURCE, indexed, order)
+    def _stretch(self, path: Path, file_number: int, at: Part, octets: bytes, found: Found) -> None:
+        """Take what lies between two separators: nearly always one record."""
+        values = None if b"\0" in octets else self._plain(octets, at.line, found)
+        if values is not None:
+            assert self._last is not None
+            order = file_order(at.offset, file_number)
+            found.add(self._last.names, values, order, at.line, indexed=True)
+            return
+        for record in records(octets, offset=at.offset, line=at.line):
+            self._take(path, file_number, record, found)
+
+    # -- many of one shape -----------------------------------------------------------------
+
+    def _clean_text(self, data: bytes) -> str | None:
+        """The text of a part in which nothing is to be cleaned away; None for any other, which
+        is read record by record."""
+        if len(data.translate(None, _UNCLEAN)) != len(data):
+            return None
+        try:
+            return data.decode(self._charset)
+        except UnicodeDecodeError:
+            return None
+
+    def _alike(self, text: str, at: "_At", offset: int, file_number: int, found: Found) -> "_At":
+        """Take records of the last shape as long as they follow each other; the place behind.
+
+        ``offset``: that of the part in its file.
+        """
+        shape, run = self._last, None
+        if shape is None:
+            return at
+        narrow = text.isascii()  # a character is an octet
+        line, place, octet = at
+        while match := shape.record.match(text, place):
+            octets = match.end() - place if narrow else len(match[0].encode(self._charset))
+            if octets > LINE_OCTETS and self._has_long_lines(match[0]):
+                break
+            values = match.groups()
+            if not all(fits(values[i]) for i, fits in shape.tests):
+                break
+            order = file_order(offset + octet, file_number)
+            if run is None:
+                run = found.add(shape.names, values, order, line, indexed=True)
+            else:
+                run.values.append(values)
+                run.orders.append(order)
+                found.lines.append(line)
+            for i in shape.unknown:
+                found.note_unknown(shape.names[i], line + i)
+            line, place, octet = line + len(shape.names) + 1, match.end(), octet + octets
+        return _At(line, place, octet)
+
+    def _has_long_lines(self, text: str) -> bool:
+        return max(map(len, text.encode(self._charset).split(b"\n"))) > LINE_OCTETS
 
     # -- by shape --------------------------------------------------------------------------
 
-    def _plain(self, octets: bytes, line: int, found: Found) -> tuple[Line, ...] | None:
-        """The lines of a record without NUL, when its shape has a pattern and no rule is broken.
+    def _plain(self, octets: bytes, line: int, found: Found) -> tuple[str, ...] | None:
+        """The values of a record without NUL, when its shape has a pattern and no rule is broken.
 
         None when it has to be read line by line.
         """
@@ -126,7 +219,7 @@ class ClassReader:
                 return None
         for at in shape.unknown:
             found.note_unknown(shape.names[at], line + at)
-        return tuple(zip(shape.names, values, strict=True))
+        return values
 
     def _shape(self, text: str) -> _Shape | None:
         """The shape of a record; None for one with other lines than ``Tag: value``."""
@@ -146,6 +239,7 @@ class ClassReader:
         lines = [rf"{re.escape(tag)}: *([^ \n][^\n]*)" for tag in tags]
         return _Shape(
             re.compile("\n".join(lines) + "\n?"),
+            re.compile("(?<! )\n".join([*lines, r"---[^\n]{0,508}(?:\n|\Z)"])),
             tuple(name for name, _ in named),
             tuple((known[i], fits) for i, fits in tests),
             tuple(i for i, (_, is_known) in enumerate(named) if not is_known),
@@ -183,8 +277,8 @@ class ClassReader:
         if lines:
             indexed = self._is_indexed(path, file_number, record, known_lines, found)
             order = file_order(record.offset, file_number)
-            found.objects.append(self._made(tuple(lines), order, indexed=indexed))
-            found.lines.append(record.lines[0].number)
+            names, values = zip(*lines, strict=True)
+            found.add(names, values, order, record.lines[0].number, indexed)
 
     def _is_indexed(
         self, path: Path, file_number: int, record: Record, lines: list[Line], found: Found

@@ -33,6 +33,7 @@ from rwhoisd.directory.validate import (
     pattern_faults,
     unknown_attributes,
 )
+from rwhoisd.directory.visibility import SECRET_ATTRIBUTES
 from rwhoisd.formats import arin, zone
 from rwhoisd.formats.findings import Finding, FormatError, Severity, failed
 from rwhoisd.formats.plan import object_name
@@ -228,7 +229,8 @@ class Checker:
             for message, severity in self._stale(class_def.guardians):
                 yield f"class {class_def.name}: {message}", severity
             for attribute in class_def.attributes:
-                if attribute.private and attribute.indexed:
+                secret = attribute.name.lower() in SECRET_ATTRIBUTES  # nobody finds anything by it
+                if attribute.private and attribute.indexed and not secret:
                     yield _searchable(class_def, attribute), "warning"
             for fault in pattern_faults(class_def, self._flavour):
                 yield f"class {class_def.name}: {fault.message}", "error"

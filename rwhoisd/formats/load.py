@@ -197,6 +197,7 @@ class _AreaLoad:
     ) -> AreaResult:
         """Add everything to a new area, without holding it in memory."""
         await change.put_area(area)
+        await change.expect_many()
         async with aclosing(self._supply.batches(area, result.findings)) as supplied:
             async for batches in supplied:
                 for batch in batches:

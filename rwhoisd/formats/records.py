@@ -161,18 +161,16 @@ def _last_separator(data: bytes) -> int:
     return 0
 
 
-def stretches(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Offset and octets of what lies between plain separators: nearly always one record.
+def next_stretch(data: bytes, start: int) -> tuple[int, bytes]:
+    """What lies between ``start`` and the next plain separator, and where that ends.
 
-    ``records`` of each, at its offset, are together the ``records`` of the whole.
+    It is nearly always one record. ``records`` of each stretch, at its offset, are together the
+    ``records`` of the whole.
     """
-    start = 0
-    for match in _SEPARATOR.finditer(data):
-        if match.start() > start:
-            yield start, data[start : match.start()]
-        start = match.end()
-    if start < len(data):
-        yield start, data[start:]
+    match = _SEPARATOR.search(data, start)
+    if match is None:
+        return len(data), data[start:]
+    return match.end(), data[start : match.start()]
 
 
 def is_utf8(data: bytes, octets: int = LINE_OCTETS) -> bool:

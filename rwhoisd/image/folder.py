@@ -36,6 +36,7 @@ _STATE: Final = Struct("<8sQQQ")  # magic, generation, change counter, 1 while a
 _STATE_MAGIC: Final = b"rwhoisd\1"
 STATE_OCTETS: Final = _STATE.size
 _LOCK_PAUSE_SECONDS: Final = 0.005
+_OWN_FILE: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Folder:
@@ -73,7 +74,8 @@ class Folder:
         """Make a complete generation the one that is served, in one rename."""
         self.write_state(number, counter, changing=True)
         temporary = self.path / "current.new"
-        with temporary.open("w", encoding="ascii") as file:
+        temporary.unlink(missing_ok=True)  # of somebody who died
+        with temporary.open("x", encoding="ascii") as file:
             file.write(f"{number}\n")
             file.flush()
             os.fsync(file.fileno())
@@ -105,7 +107,7 @@ class Folder:
         between its commit and this call leaves nobody behind.
         """
         raw = _STATE.pack(_STATE_MAGIC, generation, counter, changing)
-        descriptor = os.open(self.path / "state", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(self.path / "state", _OWN_FILE, 0o644)
         try:
             os.pwrite(descriptor, raw, 0)
         finally:
@@ -129,7 +131,7 @@ class Folder:
     async def locked(self) -> AsyncIterator[None]:
         """The right to build or catch up. Waits for it; goes with the process that holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(self.path / "lock", _OWN_FILE, 0o644)
         try:
             while not _try_lock(descriptor):  # noqa: ASYNC110 - another process lets it go
                 await asyncio.sleep(_LOCK_PAUSE_SECONDS)
@@ -165,7 +167,8 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     facts = {"magic": MAGIC, "format": FORMAT, "byteorder": sys.byteorder, **facts}
     facts["check"] = _check(facts)
     temporary = folder / f"{MANIFEST}.new"
-    with temporary.open("w", encoding="utf-8") as file:
+    temporary.unlink(missing_ok=True)
+    with temporary.open("x", encoding="utf-8") as file:
         json.dump(facts, file, indent=1)
         file.flush()
         os.fsync(file.fileno())

@@ -106,7 +106,7 @@ class Shape:
         self.slots = [
             Slot(i, renderer.pair.scope_of[a.name.lower()], *_kinds(a), a.private)
             for i, a in known
-            if a.indexed
+            if a.indexed and a.name not in renderer.pair.secret
         ]
 
     @property

@@ -23,6 +23,7 @@ from rwhoisd.directory.schema import (
     IndexType,
     class_names,
 )
+from rwhoisd.directory.visibility import SECRET_ATTRIBUTES
 from rwhoisd.image.errors import ImageError
 from rwhoisd.query.parser import Names
 
@@ -67,6 +68,16 @@ class Pair:
     def scope_of(self) -> Mapping[str, int]:
         """Lower-case canonical attribute name → scope."""
         return {a.name.lower(): self.first + i for i, a in enumerate(self.attributes)}
+
+    @cached_property
+    def private(self) -> frozenset[str]:
+        """Names of its private attributes."""
+        return frozenset(a.name for a in self.attributes if a.private)
+
+    @cached_property
+    def secret(self) -> frozenset[str]:
+        """Names of attributes by which nobody finds anything, in neither mode: passwords."""
+        return frozenset(a.name for a in self.attributes if a.name.lower() in SECRET_ATTRIBUTES)
 
     @property
     def is_referral(self) -> bool:
@@ -198,7 +209,7 @@ class Scopes:
         view = copy(self)  # the numbering is shared, as the index is, and so are the views
         fields = vars(view)
         fields.update(sight=sight, _plans={}, _kept_looks=0)
-        for name in ("id_scopes", "names", "shown", "tree"):
+        for name in ("heads", "id_scopes", "names", "shown", "tree"):
             fields.pop(name, None)  # it may have been made of other areas
         return view
 
@@ -248,6 +259,13 @@ class Scopes:
         schemas = [a.schema for n, a in enumerate(self.areas) if n not in self.hidden]
         words = frozenset[str]().union(*(s.attribute_names for s in schemas))
         return Names(class_names(schemas), words)
+
+    @cached_property
+    def heads(self) -> Mapping[bytes | None, Plan]:
+        """Where a word looks behind each class word (upper case), and without one (None)."""
+        plans: dict[bytes | None, Plan] = {None: self.plan(None, None)}
+        plans |= {head: self.plan(name, None) for head, name in self.names.heads.items()}
+        return plans
 
     def plan(
         self, class_name: str | None, attribute: str | None, *, concealed: bool = False

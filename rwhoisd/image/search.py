@@ -34,7 +34,7 @@ _REVERSED: Final = 2_000  # reversed keys read before the look goes through the 
 _DIGITS: Final = frozenset("0123456789")
 _EXACT: Final = Match.EXACT
 _PREFIX: Final = Match.PREFIX
-_UNSEEN: Final = 20  # what it costs to ask for the guardians of an object in vain
+_UNSEEN: Final = 50  # what it costs to ask for the guardians of an object in vain
 _FEW: Final = 4  # keys read before it is known whether a range has many
 _EVERY_LENGTH: Final = {family: range(bits + 1) for family, bits in ADDRESS_BITS.items()}
 _KIND: Final = {IndexType.EXACT: keys.EXACT, IndexType.SOUNDEX: keys.PHONETIC}
@@ -363,9 +363,9 @@ def _pass(image: Image, pair: Pair, record: int, tests: Sequence[_Test], sees: S
     if not all(test.is_below or test.value in folded for test in tests):
         return False  # most fail here, without taking the record apart
     lines = image.lines_of_view(pair, view)
-    if concealed:
-        private = {a.name for a in pair.attributes if a.private}
-        lines = [line for line in lines if line[0] not in private]
+    passed_by = pair.private if concealed else pair.secret
+    if passed_by:
+        lines = [line for line in lines if line[0] not in passed_by]
     return all(test.holds(pair, lines) for test in tests)
 
 

@@ -7,13 +7,24 @@ on the mode: ARIN's server cuts it into lines of 511 octets, each of them a comm
 refused once and skipped up to its end.
 """
 
+import re
 from typing import Final
 
 LF: Final = b"\n"
+_CRLF: Final = b"\r\n"
 # Bytes that are removed from a line: all control characters but TAB. NUL is treated before.
 CONTROLS: Final = bytes(b for b in (*range(0x20), 0x7F) if b != 0x09)
 # Line end octets that do not count toward the limit of a line that is refused when too long.
 _LINE_END_OCTETS: Final = 2
+
+
+# A line that is clean already, and can be nothing but a query.
+_CLEAN_QUERY: Final = re.compile(rb"(?=[^\0-\x20\x7f-])[^\0-\x1f\x7f]+(?<! )\Z").match
+
+
+def is_clean_query(line: bytes) -> bool:
+    """Whether ``line`` is a query whatever the mode is, and is what ``clean`` gives for it."""
+    return _CLEAN_QUERY(line) is not None
 
 
 class LineRefusedError(Exception):
@@ -53,6 +64,20 @@ class LineBuffer:
         """Octets received and not yet given out."""
         return len(self._data) - self._position
 
+    def whole_lines(self, data: bytes) -> list[bytes] | None:
+        """The lines of ``data``, as they came but without line ends.
+
+        None when the last one is not whole, one may be too long, or others wait before them.
+        """
+        if self._position != len(self._data) or self._skipping:
+            return None
+        lines = data.split(_CRLF if data.endswith(_CRLF) else LF)
+        if lines.pop():
+            return None
+        if len(data) > self.octets and max(map(len, lines)) + _LINE_END_OCTETS > self.octets:
+            return None
+        return lines
+
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
         if self._position == len(self._data):
@@ -88,6 +113,24 @@ class LineBuffer:
         skipping = self._skipping
         self.clear()
         return None if skipping or not rest else self._cleaned(rest)
+
+    def next_piece(self, *, ended: bool) -> tuple[bytes, bool] | None:
+        """The next line as it came, with its line end, and whether that is there.
+
+        A long line comes in pieces, for whoever bounds their sum. None: it has not come in full;
+        with ``ended`` nothing more comes, so what is there is a line.
+        """
+        data, start = self._data, self._position
+        if start == len(data):
+            return None
+        end = data.find(LF, start, start + self._window) + 1
+        if end:
+            self._position = end
+            return data[start:end], True
+        if self.pending < self._window and not ended:
+            return None
+        self._position = min(start + self._window, len(data))
+        return data[start : self._position], ended and self._position == len(data)
 
     def _without_line_end(self) -> bytes | None:
         if self._skipping:

@@ -29,6 +29,10 @@ class Reply(NamedTuple):
 
 
 OK: Final = Reply()
+OK_LINE: Final = b"%ok"
+
+# An answer as it goes out, its last line included; how many objects it has; its code, 0 for %ok.
+Told = tuple[bytes, int, int]
 
 
 def error(failure: RwhoisError) -> Reply:

@@ -37,7 +37,14 @@ class RefusedRequest(NamedTuple):
     detail: str
 
 
-Request = QueryRequest | DirectiveRequest | RefusedRequest
+class PayloadRequest(NamedTuple):
+    """A PGP block from its first line to its last; empty and refused when it is too long."""
+
+    data: bytes
+    refusal: str = ""
+
+
+Request = QueryRequest | DirectiveRequest | RefusedRequest | PayloadRequest
 
 
 class Signal(Enum):

@@ -14,22 +14,29 @@ State is what the peer switched (``Peer``) and three flags: input has ended, a r
 the session is over. ``-register on`` puts a spool into the peer; while it is there, lines that
 are no directives go into it and nothing is said (R3.3.9-2). After a query without hold-connect
 the session is over: what came behind the query is dropped (R3.1.6-2).
+
+A PGP block is one request, its payload kept as it came. When the service put what it held into
+``peer.opened``, that is the input until it is used up, and its proof holds for it alone: what
+comes in the clear before or behind may be of somebody else (§3.3.11, N28).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from rwhoisd.directory.dialect import Dialect
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import Credentials
 from rwhoisd.protocol.lines import LineBuffer, LineRefusedError
-from rwhoisd.protocol.replies import Reply, error_line
+from rwhoisd.protocol.payload import BLOCKS, Opened, Payload, Sealing, Treatment
+from rwhoisd.protocol.replies import OK_LINE, Reply, error_line
 from rwhoisd.protocol.requests import (
     BLANKS,
     CLOSED,
     NEED_DATA,
     DirectiveRequest,
+    PayloadRequest,
     QueryRequest,
     RefusedRequest,
     Request,
@@ -40,7 +47,6 @@ from rwhoisd.protocol.spool import Spool
 
 DEFAULT_LIMIT: Final = 20  # objects per answer at the start of a session (arin-rwhoisd.md §3)
 _DASH: Final = ord("-")
-_OK: Final = b"%ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,11 @@ class Peer:
         "holdconnect",
         "limit",
         "limits",
+        "opened",
+        "sealing",
         "secure",
         "spool",
+        "treatment",
     )
 
     def __init__(self, address: str, limits: SessionLimits) -> None:
@@ -82,6 +91,9 @@ class Peer:
         self.client = ""  # implementation text of -rwhois
         self.secure = False  # nobody on the way can read or change what is said: TLS
         self.credentials: Credentials | None = None
+        self.treatment: Treatment | None = None  # of the payloads that it sends, once it said so
+        self.sealing: Sealing | None = None  # of the responses that it gets, once it asked for it
+        self.opened: Opened | None = None  # what the last payload held, for the session to take up
         self.spool: Spool | None = None  # set between -register on and off
         self.limits = limits
 
@@ -96,9 +108,13 @@ class Session:
         "_due",
         "_ended",
         "_fresh",
+        "_input",
         "_lines",
+        "_new_buffer",
         "_ok",
         "_parts",
+        "_payload",
+        "_proof",
         "closing",
         "peer",
     )
@@ -110,11 +126,17 @@ class Session:
         self._dialect = dialect
         self._banner = banner
         self._dash_digit_is_query = dialect.dash_digit_is_query
-        self._ok = _OK + dialect.eol
+        self._ok = OK_LINE + dialect.eol
         cut = dialect.line_octets is not None
-        self._lines = LineBuffer(
-            dialect.line_octets or limits.line_octets, cut=cut, nul_ends=dialect.nul_ends_line
+        self._new_buffer = partial(
+            LineBuffer,
+            dialect.line_octets or limits.line_octets,
+            cut=cut,
+            nul_ends=dialect.nul_ends_line,
         )
+        self._input = self._lines = self._new_buffer()  # of the client; where lines come from now
+        self._payload: Payload | None = None  # a block under way
+        self._proof: Credentials | None = None  # of the payload that lines come from now
         self._due: Request | None = None
         self._ended = False
         self._fresh = True  # no line has come yet
@@ -125,7 +147,12 @@ class Session:
     @property
     def pending(self) -> int:
         """Octets received and not yet taken as requests; the owner bounds it by reading less."""
-        return self._lines.pending
+        return self._input.pending
+
+    @property
+    def in_payload(self) -> bool:
+        """Whether requests come out of a payload now: they are not to be written down."""
+        return self._lines is not self._input
 
     def banner(self) -> bytes:
         """The line that is sent before any input (R3.1.9-11)."""
@@ -134,7 +161,28 @@ class Session:
     def receive(self, data: bytes) -> None:
         """Take bytes as they came; any split of them gives the same requests."""
         if not self.closing:
-            self._lines.feed(data)
+            self._input.feed(data)
+
+    def whole_lines(self, data: bytes) -> list[bytes] | None:
+        """The lines of ``data``, to be answered without being received first.
+
+        Only when nothing else is under way, else None: ``receive`` it. Of the lines those may be
+        answered that ``is_clean_query``: they would become ``QueryRequest``; what comes behind
+        is to be received. Then comes ``answered``.
+        """
+        if self.closing or self._due is not None or self._payload is not None:
+            return None
+        peer = self.peer
+        if peer.spool is not None or peer.treatment is not None or self._lines is not self._input:
+            return None
+        return self._lines.whole_lines(data)
+
+    def answered(self) -> bool:
+        """Take note that lines of ``whole_lines`` were answered; whether the session goes on."""
+        self._fresh = False
+        if not self.peer.holdconnect:
+            self._close()
+        return not self.closing
 
     def receive_eof(self) -> None:
         """The client will send nothing more; a last line without line end counts."""
@@ -148,13 +196,18 @@ class Session:
         if self._due is not None:
             raise RuntimeError("the request before has no reply yet")
         while not self.closing:
+            if self._payload is not None:
+                return self._collect(self._payload)
             try:
                 line = self._lines.next_line()
                 if line is None:
-                    if not self._ended:
+                    if not self._ended and not self.in_payload:
                         return NEED_DATA
                     line = self._lines.last_line()
                     if line is None:
+                        if self.in_payload:
+                            self._leave_payload()
+                            continue
                         self._close()
                         break
             except LineRefusedError as refusal:
@@ -215,6 +268,7 @@ class Session:
             self._close()
         self._due = self._parts = None
         if reply.ended:
+            self._enter_payload()
             return b""
         if reply.code is None:
             return self._ok
@@ -231,17 +285,60 @@ class Session:
         self._due = None
         self._parts = None
         self.peer.spool = None
+        self._payload = None
         self._lines.clear()
+        self._input.clear()
+
+    def _collect(self, payload: Payload) -> Request | Signal:
+        """The block once its last line is there; without it nothing happens."""
+        while (piece := self._input.next_piece(ended=self._ended)) is not None:
+            if payload.add(piece[0], ended=piece[1]):
+                self._payload = None
+                refusal = f"payload longer than {payload.max_octets} octets"
+                self._due = PayloadRequest(
+                    b"".join(payload.pieces), refusal if payload.refused else ""
+                )
+                return self._due
+        if not self._ended:
+            return NEED_DATA
+        self._close()
+        return CLOSED
+
+    def _takes_payload(self) -> bool:
+        """Whether a block that begins now is a payload.
+
+        Unasked it is one as well, to be refused as a whole: its lines are no queries. In a
+        registration they are data then.
+        """
+        return not self.in_payload and (self.peer.treatment is not None or self.peer.spool is None)
+
+    def _enter_payload(self) -> None:
+        """Go on with what a payload held, if the service opened one."""
+        opened, self.peer.opened = self.peer.opened, None
+        if opened is not None and not self.closing:
+            self._lines = self._new_buffer()
+            self._lines.feed(opened.content)
+            self._proof = self.peer.credentials = opened.credentials
+
+    def _leave_payload(self) -> None:
+        """Go on with what comes in the clear, and without the proof."""
+        self._lines = self._input
+        if self.peer.credentials is self._proof:
+            self.peer.credentials = None
+        self._proof = None
 
     def _request(self, line: bytes) -> Request | None:
         """The request in a line that is not empty; None when it went into the spool."""
         fresh, self._fresh = self._fresh, False
+        if line[0] == _DASH and line in BLOCKS and self._takes_payload():
+            self._payload = Payload(line, self.peer.limits.spool_octets)
+            return None
         if line[0] == _DASH and self._is_directive(line):
             if fresh and (query := without_flags(line)):
                 return QueryRequest(query)  # W15; no directive has a name of one letter
             return _directive(line[1:].decode("latin-1"))
         if self.peer.spool is not None:
-            self.peer.spool.append(line)
+            self.peer.spool.append(line, self._proof)
             return None
         return QueryRequest(line)
 

@@ -3,11 +3,34 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from rwhoisd.directory.errors import ResponseCode
+from rwhoisd.directory.guardian import Credentials
 from rwhoisd.protocol.requests import BLANKS
 
 Action = Literal["add", "mod", "del"]
 NEW: Final = "_NEW_"  # between the two records of a mod
 Record = tuple[tuple[str, str], ...]
+
+
+_LINE_OCTETS: Final = 48  # of memory for a line, beside its own
+
+
+class Room:
+    """Memory for all open registrations together."""
+
+    def __init__(self, octets: int = 1 << 26) -> None:
+        self.octets = octets  # that are left
+
+    def take(self, octets: int) -> bool:
+        """So much of it, if it is left."""
+        if octets > self.octets:
+            return False
+        self.octets -= octets
+        return True
+
+    def give(self, octets: int) -> None:
+        """So much of it back."""
+        self.octets += octets
 
 
 @dataclass(slots=True)
@@ -20,11 +43,23 @@ class Spool:
     max_lines: int
     opened: float = 0.0  # seconds of whatever clock its owner goes by
     lines: list[bytes] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
     octets: int = 0
+    taken: int = 0  # of the room
     refusal: str = ""  # why it can no longer be registered; told at -register off
+    code: ResponseCode = ResponseCode.INVALID_DIRECTIVE_SYNTAX  # that goes with it
+    proof: Credentials | None = None  # of the payload that the lines came in
+    unsigned: bool = False  # lines came outside of it as well
 
-    def append(self, line: bytes) -> None:
-        """Keep a line; beyond the limits the spool is given up and holds nothing."""
+    def append(self, line: bytes, proof: Credentials | None = None) -> None:
+        """Keep a line; beyond the limits the spool is given up and holds nothing.
+
+        ``proof`` is that of the payload the line was in. Lines of two payloads prove nothing: who
+        put them together is not known.
+        """
+        if self.octets == 0:
+            self.proof = proof
+        self.unsigned |= proof is None or proof is not self.proof
         if self.refusal:
             return
         self.octets += len(line) + 1
@@ -32,13 +67,28 @@ class Spool:
             self.refuse(f"registration longer than {self.max_octets} octets")
         elif len(self.lines) == self.max_lines:
             self.refuse(f"registration longer than {self.max_lines} lines")
+        elif not self.room.take(len(line) + _LINE_OCTETS):
+            self.refuse("too many registrations are under way, try later")
         else:
+            self.taken += len(line) + _LINE_OCTETS
             self.lines.append(line)
 
-    def refuse(self, reason: str) -> None:
+    def refuse(
+        self, reason: str, code: ResponseCode = ResponseCode.INVALID_DIRECTIVE_SYNTAX
+    ) -> None:
         """Give the registration up; its answer comes with ``-register off``."""
-        self.refusal = self.refusal or reason
+        if not self.refusal:
+            self.refusal, self.code = reason, code
         self.lines.clear()
+        self._leave()
+
+    def _leave(self) -> None:
+        self.room.give(self.taken)
+        self.taken = 0
+
+    def __del__(self) -> None:
+        """The room is taken as long as the memory is: a client may go without a word."""
+        self._leave()
 
 
 def records(lines: list[bytes]) -> list[Record]:

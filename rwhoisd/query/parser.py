@@ -106,31 +106,33 @@ def parse_any(line: bytes, names: Names, dialect: Dialect, allowed: Allowed) -> 
     return resolve(read, names, dialect, allowed)
 
 
-_PLAIN: Final = re.compile(rb'(?:([A-Z0-9_-]++) ++)?([^ \t=*"!\0\r\n]++)(\*)?\Z')
+# [CLASS] WORD[*] in upper case; a word with a dot or colon in it, which may be the name of a place,
+# is a group of its own. No control characters and no dash in front: such a line is this very
+# query, whatever it came in.
+PLAIN: Final = re.compile(
+    rb"""(?!-)
+    (?: ([A-Z0-9_-]++) [ ]++ )?
+    (?: ([^\0-\x20\x7f=*"!.:]{1,400}+) | ([^\0-\x20\x7f=*"!]{1,400}+) )
+    (\*)? \Z""",
+    re.VERBOSE,
+).match
 _EXACT: Final = Match.EXACT
 _PREFIX: Final = Match.PREFIX
 
 
 def parse_plain(line: bytes, names: Names, allowed: Allowed) -> Query | None:
     """``[CLASS] WORD[*]`` as ``parse_any`` gives it; None when that has to look."""
-    words = plain_words(line, names, allowed)
-    return words and Query(words[0], ((Term(words[1], words[2]),),))
-
-
-def plain_words(
-    line: bytes, names: Names, allowed: Allowed
-) -> tuple[str | None, str, Match] | None:
-    """Class, value and comparison of ``parse_plain`` in a bare tuple."""
-    match = _PLAIN.match(line.upper())
+    match = PLAIN(line.upper())
     if match is None:
         return None
-    head, word, star = match.groups()
-    class_name = None
+    head, name, place, star = match.groups()
+    class_name, word = None, name or place
     if head is not None and (class_name := names.heads.get(head)) is None:
         return None
     if word in names.reserved or allowed.terms < 1 or (star and not allowed.wildcard):
         return None
-    return class_name, word.decode("latin-1"), _PREFIX if star else _EXACT
+    term = Term(word.decode("latin-1"), _PREFIX if star else _EXACT)
+    return Query(class_name, ((term,),))
 
 
 def text(query: Query) -> bytes:

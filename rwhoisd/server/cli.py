@@ -17,7 +17,7 @@ from rwhoisd import config as configuration
 from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.arin_config import read_settings
 from rwhoisd.formats.findings import Finding, FormatError
-from rwhoisd.server import tls
+from rwhoisd.server import pgp, tls
 from rwhoisd.server.exposure import exposed
 from rwhoisd.server.messages import log_to_stderr
 from rwhoisd.server.supervisor import complain
@@ -115,8 +115,9 @@ def check_config(
         remarks = [str(f) for f in _remarks(arin_config)]
         given = read()
         tls.contexts(given)
+        pgp.check(given)
         remarks += exposed(given, _source(config, arin_config))
-    except (ConfigError, FormatError, tls.TlsError) as error:
+    except (ConfigError, FormatError, tls.TlsError, pgp.PgpError) as error:
         findings = str(error).splitlines()
     except OSError as error:
         findings = [f"{error.filename}: {error.strerror}"]

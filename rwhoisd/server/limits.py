@@ -56,6 +56,7 @@ TOLD: Final = {
     Counter.TOO_MANY: "connections beyond the limit",
     Counter.TOO_FAST: "queries beyond the limit",
     Counter.SLOW: "clients cut off that did not take their answers",
+    Counter.FAILED: "failed authentications",
     Counter.GUESSING: "authentications refused after too many failures",
     Counter.NO_TLS: "TLS handshakes not finished",
 }
@@ -184,7 +185,7 @@ class WorkerLimits:
         failures = settings.failures_per_net
         self._failure_cost = settings.failure_interval_seconds / failures if failures else 0.0
 
-    def count(self, counter: Counter, number: int = 1) -> None:
+    def count(self, counter: int, number: int = 1) -> None:
         """Add to a counter."""
         self._counters[counter] += number
 
@@ -219,6 +220,14 @@ class WorkerLimits:
             return False
         self._due[row] = due
         return True
+
+    def charges(self, row: int) -> bool:
+        """Whether queries of this net are charged at all."""
+        return row >= 0 and self._cost > 0
+
+    def give_back(self, row: int) -> None:
+        """Take back the charge for a query of this net that was none."""
+        self._due[row] -= self._cost
 
     def may_try(self, address: str) -> bool:
         """Whether the net of this client may fail once more to prove who it is."""

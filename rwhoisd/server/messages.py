@@ -9,6 +9,8 @@ import sys
 from types import TracebackType
 from typing import Final
 
+# Libraries that would write down each statement, with the objects and secrets in it.
+_CHATTY: Final = ("alembic", "aiosqlite", "sqlalchemy", "asyncmy", "asyncpg")
 FORM: Final = "%(asctime)s rwhoisd[%(process)d] %(levelname)s %(name)s: %(message)s"
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -40,4 +42,5 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PlainFormatter(FORM))
     logging.basicConfig(handlers=[handler], level=level.upper())
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in _CHATTY:
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 from rwhoisd.config import STORE_FILE, Config
 from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
-from rwhoisd.server import tls
+from rwhoisd.formats.trust import distrust
+from rwhoisd.server import pgp, tls
 
 if TYPE_CHECKING:  # only the child that prepares loads the database library
     from rwhoisd.formats.load import AreaResult
@@ -53,10 +54,24 @@ def make_state(config: Config) -> None:
         raise PrepareError(
             f"state folder {path} cannot be made: {error.strerror}; choose another with --state"
         ) from None
+    for kept in (path, config.image_path):
+        _require_trust(config, kept)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise PrepareError(
             f"state folder {path} cannot be written by this user; choose another with --state"
         )
+
+
+def _require_trust(config: Config, path: Path) -> None:
+    """Raises: PrepareError, when others than us could put something else in place of our files."""
+    try:
+        why = distrust(path, _ids(config)[:1] if config.user else ())
+    except FileNotFoundError:
+        return  # it is made by us
+    except OSError as error:
+        raise PrepareError(f"{path}: {error.strerror}") from None
+    if why:
+        raise PrepareError(f"what the server keeps would not be safe: {why}")
 
 
 def become(config: Config, source: Path) -> None:
@@ -121,9 +136,10 @@ def run(config: Config, *, data: bool = True, anew: bool = False) -> bool:
 
     With ``data=False`` only the image, with ``anew`` whatever the image is like. Gives False
     when the database or the disk does not let it now, and there is an image to serve meanwhile.
-    Raises: PrepareError, TlsError, FormatError, StoreError, ImageError, OSError.
+    Raises: PrepareError, TlsError, PgpError, FormatError, StoreError, ImageError, OSError.
     """
     tls.contexts(config)  # a file that cannot be used is told before anything is served by it
+    pgp.check(config)
     return asyncio.run(_run_or_wait(config, data=data, anew=anew))
 
 

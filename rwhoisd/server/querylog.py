@@ -7,10 +7,11 @@ be written for long is dropped and counted, and the count is written when it wor
 
 import asyncio
 import os
+import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
@@ -19,6 +20,7 @@ from typing import Final, Literal
 
 from rwhoisd.directory.access import address_from_text
 from rwhoisd.directory.names import Network
+from rwhoisd.formats.trust import distrust
 
 # (seconds since the epoch, client, listener, request, hits, code or 0 for %ok, microseconds)
 Entry = tuple[float, str, str, bytes, int, int, int]
@@ -32,6 +34,12 @@ MOST_ENTRIES: Final = 262144  # waiting lines beyond which new ones are dropped
 # Longest write that others on the same pipe do not break into (PIPE_BUF of Linux).
 _PIPE_OCTETS: Final = 4096
 
+# Words that a secret stands behind. A query for one of them loses what follows, which is little.
+_SECRET: Final = re.compile(
+    rb"(?:^|[\s-])(?:secur[a-z]*|request|response|passw[a-z]*|pw|crypt-pw|argon2id|pgp)\s"
+    rb"|guard-?_?info\s*[=:]",
+    re.IGNORECASE,
+)
 STDERR: Final = "stderr"
 OFF: Final = "off"
 
@@ -55,49 +63,71 @@ class Formatter:
     """Entries become lines. What a client sent is quoted as JSON is: no control character."""
 
     def __init__(self, settings: LogSettings) -> None:
-        self._line = _FORMS[settings.form]
+        self._head, self._tail = _FORMS[settings.form]
         self._mask = _mask(settings.v4_bits, settings.v6_bits)
-        self._millisecond = -1
+        self._second = -1
         self._moment = ""
 
-    def lines(self, entries: Sequence[Entry]) -> list[bytes]:
+    def lines(self, entries: Sequence[Entry]) -> bytes:
         """One line for each entry."""
-        line, mask, moment = self._line, self._mask, self._moment
-        last = self._millisecond
-        found = []
-        for at, client, listener, text, hits, code, us in entries:
-            now = int(at * 1000)
-            if now != last:  # a busy server has many entries in one
-                last, moment = now, _moment(now)
-            place = client if mask is None else mask(client)
-            found.append(
-                line(moment, place, listener, quoted(text.decode("latin-1")), hits, code, us)
-            )
-        self._millisecond, self._moment = last, moment
-        return "".join(found).encode("ascii", "replace").splitlines(keepends=True)
+        head, tail = self._head, self._tail
+        found: list[str] = []
+        # What lines begin with is made once a millisecond, and for another client; what they
+        # end in is mostly what some line before ended in.
+        last, start, ends = (-1, "", ""), "", dict[tuple[int, int, int], str]()
+        for (at, client, listener, _, hits, code, us), query in zip(
+            entries, _quoted([entry[3] for entry in entries]), strict=True
+        ):
+            beginning = (int(at * 1000), client, listener)
+            if beginning != last:
+                last, start = beginning, head % self._beginning(*beginning)
+            outcome = (hits, code, us)
+            end = ends.get(outcome)
+            if end is None:
+                end = ends[outcome] = tail % outcome
+            found += (start, query, end)
+        return "".join(found).encode("ascii", "replace")
+
+    def _beginning(self, milliseconds: int, client: str, listener: str) -> tuple[str, str, str]:
+        """ISO time in UTC, the part of the client's address that is kept, the listener."""
+        second, rest = divmod(milliseconds, 1000)
+        if second != self._second:
+            self._second = second
+            self._moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        place = client if self._mask is None else self._mask(client)
+        return f"{self._moment}.{rest:03d}Z", place, listener
 
 
-def _moment(milliseconds: int) -> str:
-    """ISO time in UTC."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"
+def _quoted(texts: Sequence[bytes]) -> Sequence[str]:
+    """Each text quoted. Nearly all are plain; when all of them are, that is seen at once."""
+    joined = b"\n".join(texts)
+    if not joined.translate(None, _PLAIN) and not _SECRET.search(joined):
+        found = f'"{joined.decode("ascii")}"'.replace("\n", '"\n"').split("\n")
+        if len(found) == len(texts):
+            return found
+    return [quoted(without_secrets(text).decode("latin-1")) for text in texts]
 
 
-def _logfmt(at: str, client: str, listener: str, query: str, hits: int, code: int, us: int) -> str:
-    return (
-        f"time={at} client={client} listener={listener} query={query} hits={hits}"
-        f" code={int(code)} us={us}\n"
-    )
+def without_secrets(text: bytes) -> bytes:
+    """A request as it may be written down.
+
+    What looks like ``-security`` with its dash forgotten, or like a line of a guardian, ends before
+    the secret.
+    """
+    found = _SECRET.search(text)
+    return text if found is None else text[: found.end()] + b"..."
 
 
-def _json(at: str, client: str, listener: str, query: str, hits: int, code: int, us: int) -> str:
-    return (
-        f'{{"time":"{at}","client":"{client}","listener":"{listener}","query":{query},'
-        f'"hits":{hits},"code":{int(code)},"us":{us}}}\n'
-    )
-
-
-_FORMS: Final = {"logfmt": _logfmt, "json": _json}
+# Of many texts, divided by line ends: nothing that quoting would change.
+_PLAIN: Final = bytes({*range(0x20, 0x7F), *b"\n"} - {*b'"\\'})
+# What stands before and behind the query: by time, client, listener; hits, code, microseconds.
+_FORMS: Final = {
+    "logfmt": ("time=%s client=%s listener=%s query=", " hits=%d code=%d us=%d\n"),
+    "json": (
+        '{"time":"%s","client":"%s","listener":"%s","query":',
+        ',"hits":%d,"code":%d,"us":%d}\n',
+    ),
+}
 
 
 def _mask(v4_bits: int, v6_bits: int) -> Callable[[str], str] | None:
@@ -175,11 +205,11 @@ class QueryLog:
             self._lost += len(self._entries)
             self._entries.clear()
 
-    def _take(self) -> list[bytes]:
+    def _take(self) -> bytes:
         lines = self._formatter.lines(self._entries)
         self._entries.clear()
         if self._lost:
-            lines.append(b"lost=%d\n" % self._lost)
+            lines += b"lost=%d\n" % self._lost
             self._lost = 0
         return lines
 
@@ -189,8 +219,11 @@ class QueryLog:
     def _open(self) -> int:
         if self._settings.target in (STDERR, OFF):
             return 2
+        path = Path(self._settings.target)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        return os.open(Path(self._settings.target), flags, 0o640)
+        if path.is_symlink() and distrust(path.parent):
+            flags |= os.O_NOFOLLOW  # anybody may have put it there
+        return os.open(path, flags, 0o640)
 
     @staticmethod
     def _close(file: int) -> None:
@@ -198,23 +231,19 @@ class QueryLog:
             os.close(file)
 
     @staticmethod
-    def _write(file: int, lines: list[bytes]) -> None:
-        for piece in _pieces(lines, whole=stat.S_ISREG(os.fstat(file).st_mode)):
+    def _write(file: int, lines: bytes) -> None:
+        whole = stat.S_ISREG(os.fstat(file).st_mode)
+        for piece in [lines] if whole else _pieces(lines):
             view = memoryview(piece)
             while view:
                 view = view[os.write(file, view) :]
 
 
-def _pieces(lines: Sequence[bytes], *, whole: bool) -> list[bytes]:
-    """Lines joined into writes: all in one for a file, else whole lines of a pipe's length."""
-    if whole:
-        return [b"".join(lines)] if lines else []
-    pieces: list[bytes] = []
-    size = _PIPE_OCTETS
-    for line in lines:
-        if size + len(line) > _PIPE_OCTETS:
-            pieces.append(b"")
-            size = 0
-        pieces[-1] += line
-        size += len(line)
-    return pieces
+def _pieces(lines: bytes) -> Iterator[bytes]:
+    """Whole lines, as many at once as others on the same pipe do not break into."""
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + _PIPE_OCTETS) + 1
+        end = end or lines.index(b"\n", start) + 1  # one longer line
+        yield lines[start:end]
+        start = end

@@ -31,6 +31,7 @@ from typing import Final, Protocol
 from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.findings import FormatError
 from rwhoisd.image.errors import ImageError
+from rwhoisd.server.counters import CounterReport
 from rwhoisd.server.follower import Follower
 from rwhoisd.server.limits import TOLD, LimitTable
 from rwhoisd.server.listeners import Listener
@@ -115,6 +116,7 @@ class Supervisor:
         self._follows = config.follows_store or registration or waits
         self._workers = len(listeners[0].sockets)
         self._table = LimitTable(config.limits.clients, self._workers)
+        self._counted = CounterReport(self._table, config.counters_path)
         self._children: dict[int, _Child] = {}
         self._waiting: dict[int, float] = {}  # number of a worker → when to start it
         self._loader = 0
@@ -155,6 +157,7 @@ class Supervisor:
         if self._status is None:
             self._start_waiting()
         self._report()
+        self._counted.tell()
 
     def _report(self) -> None:
         """Tell what the limits did since this was last told, once in a minute at most."""
@@ -454,6 +457,7 @@ class Supervisor:
                 self._tell(signal.SIGKILL)
                 end = time.monotonic() + _KILL_SECONDS
             self._reap()
+        self._counted.tell(last=True)
 
     def _tell(self, number: signal.Signals) -> None:
         for pid in (*self._children, *([self._loader] if self._loader else ())):

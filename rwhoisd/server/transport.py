@@ -20,7 +20,10 @@ second.
 import asyncio
 import logging
 import math
+import re
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -29,10 +32,12 @@ from typing import Final, Protocol, cast
 
 from rwhoisd.directory.access import AccessRules, Address, address_from_text
 from rwhoisd.directory.errors import ResponseCode
-from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.directives import NAMES
+from rwhoisd.protocol.replies import Reply, Told
 from rwhoisd.protocol.requests import (
     CLOSED,
     DirectiveRequest,
+    PayloadRequest,
     QueryRequest,
     RefusedRequest,
     Request,
@@ -51,6 +56,7 @@ SWEEP_SECONDS: Final = 0.25
 _IGNORED_OCTETS: Final = 1 << 18
 # Answers are gathered into one write up to this size, then others have their turn.
 _BATCH_OCTETS: Final = 1 << 18
+_NO_LINGERING: Final = struct.pack("ii", 1, 0)
 # What one connection takes of the worker's time before others have their turn.
 _TURN_NANOSECONDS: Final = 2_000_000
 # When the server stops: what a client has from its connecting on to send its first line, and
@@ -61,13 +67,17 @@ _TOO_FAST: Final = Reply(
 )  # W13: ipwhois waits and tries again when it reads these words
 _TOO_MANY: Final = "exceeded max client sessions"
 _FAULT: Final = Reply(code=ResponseCode.UNIDENTIFIED)
+_REQUESTS: Final = int(Counter.REQUESTS)  # a plain number costs less than a member of an enum
 # Directives whose arguments may be logged: never those that carry secrets or foreign data.
 _PLAIN: Final = (
     *("rwhois", "class", "directive", "display", "forward", "holdconnect", "limit"),
     *("quit", "schema", "soa", "status", "xfer"),
 )
+_QUERIES: Final = (QueryRequest, PayloadRequest)
 # Directives that count as queries do: those that read the directory, change it or start a program.
 _CHARGED: Final = ("register", "xfer", "x-")
+# Of the word of a directive: letters are its name, what follows may be anything.
+_WORD: Final = re.compile(rf"{'|'.join(NAMES)}|(?:X-)?[a-z]{{1,16}}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,10 @@ class Serving(Protocol):
 
     def handle(self, peer: Peer, request: Request) -> Reply | Awaitable[Reply]:
         """The reply to a request, or an awaitable of it."""
+
+    def desk(self, peer: Peer) -> Callable[[bytes], Told | None] | None:
+        """What answers single lines of the client, at once and all from the same data; it gives
+        None for what may be no query. None, when each has to go through ``handle``."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +159,7 @@ class Hub:
             worst = max(self.slow, key=self.slow.__getitem__)
             self.wait_no_more(worst)
             self.limits.count(Counter.SLOW)
-            worst.abort()
+            worst.reset()
 
     def wait_no_more(self, connection: "Connection") -> None:
         """It has taken them, or is gone."""
@@ -300,7 +314,9 @@ class Connection(asyncio.Protocol):
         if self._closing:
             self._ignored += len(data)
             if self._ignored > _IGNORED_OCTETS:
-                self._transport.abort()
+                self.reset()
+            return
+        if self._waits and not (data := self._answer_lines(data)):
             return
         self._session.receive(data)
         if self._waits:
@@ -369,7 +385,7 @@ class Connection(asyncio.Protocol):
                 self.deadline = now + self._manners.timing.write_seconds
                 return
             hub.limits.count(Counter.SLOW)
-            self._transport.abort()
+            self.reset()
         elif self._closing:
             self._transport.abort()
         elif self._task is None:
@@ -396,12 +412,88 @@ class Connection(asyncio.Protocol):
         """Away with it."""
         self._transport.abort()
 
+    def reset(self) -> None:
+        """Away with it and with what the system holds for it, which nobody is going to take."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # it is gone already
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self._transport.abort()
+
     # -- requests and answers
 
     @property
     def _waits(self) -> bool:
         """Whether the connection waits for its client, and for nothing else."""
         return not (self._closing or self._full or self._yielded or self._task is not None)
+
+    def _answer_lines(self, data: bytes) -> bytes:
+        """Answer queries that came as whole lines, in one write; what is left of ``data``.
+
+        The short way for nearly all that comes: what ``_pump`` does, without a request and a
+        reply for each line, and without looking for what a lone query has nothing to do with. It
+        ends at a line that may be something else, or is at fault.
+        """
+        session, hub = self._session, self._hub
+        lines = session.whole_lines(data)
+        tell = None if lines is None else self._manners.service.desk(session.peer)
+        if lines is None or tell is None:
+            return data
+        row, limits, log = self._row or 0, hub.limits, hub.log
+        charged, held = limits.charges(row), session.peer.holdconnect
+        left = self._manners.timing.batch_lines if held else 1
+        octets, out, clock = 0, list[bytes](), time.perf_counter_ns
+        now, started = time.time(), clock()
+        end = started + _TURN_NANOSECONDS
+        for line in lines:
+            if charged and not limits.spend(row):
+                break
+            try:
+                told = tell(line)
+            except Exception:
+                told = None  # the long way meets it again, and tells of it
+            if told is None:
+                if charged:
+                    limits.give_back(row)
+                break
+            answer, hits, code = told
+            out.append(answer)
+            ended = clock()
+            if log.on:
+                spent = (ended - started) // 1000
+                log.add((now, session.peer.address, self._name, line, hits, code, spent))
+            started = ended
+            left -= 1
+            octets += len(answer)
+            if not left or octets > _BATCH_OCTETS or ended > end:
+                left = 0
+                break
+        if not out:
+            return data
+        self._answered = True
+        limits.count(_REQUESTS, len(out))
+        self._transport.write(b"".join(out) if len(out) > 1 else out[0])
+        if not session.answered():
+            self._close()
+            return b""
+        return self._after_lines(data, lines[len(out) :], full=not left)
+
+    def _after_lines(self, data: bytes, rest: list[bytes], *, full: bool) -> bytes:
+        """What is left of ``data`` when its lines were answered but for ``rest``."""
+        if self._waits:
+            if not rest and self._hub.draining:
+                self._close()
+                return b""
+            self._restart_idle()
+        if not rest:
+            return b""
+        eol = b"\r\n" if data.endswith(b"\r\n") else b"\n"
+        data = eol.join([*rest, b""])
+        if not full:
+            return data
+        self._session.receive(data)
+        self._yield()
+        return b""
 
     def _pump(self) -> None:
         """Answer requests until there is none, one has to be awaited, or the batch is full."""
@@ -427,7 +519,7 @@ class Connection(asyncio.Protocol):
                 break
         if out:
             self._answered = True
-            self._hub.limits.count(Counter.REQUESTS, len(out))
+            self._hub.limits.count(_REQUESTS, len(out))
             self._transport.write(b"".join(out) if len(out) > 1 else out[0])
         self._go_on_after(signal)
 
@@ -498,7 +590,10 @@ class Connection(asyncio.Protocol):
         log = self._hub.log
         session = self._session
         if log.on:
-            text = request.line if isinstance(request, QueryRequest) else _loggable(request)
+            if isinstance(request, QueryRequest) and not session.in_payload:
+                text = request.line
+            else:
+                text = _loggable(request, session)
             spent = (time.perf_counter_ns() - started) // 1000
             place, code = session.peer.address, reply.code or 0
             log.add((time.time(), place, self._name, text, reply.hits, code, spent))
@@ -507,7 +602,8 @@ class Connection(asyncio.Protocol):
     def _fault(self, request: Request) -> Reply:
         """A fault of ours: the traceback is for the operator, a bare 402 for the peer."""
         peer = self._session.peer.address
-        logger.exception("peer=%s request=%s failed", peer, _loggable(request).decode("latin-1"))
+        text = _loggable(request, self._session).decode("latin-1")
+        logger.exception("peer=%s request=%s failed", peer, text)
         return _FAULT
 
     # -- what comes next
@@ -588,16 +684,25 @@ def _peer_text(name: object) -> str:
 
 
 def _is_charged(request: Request) -> bool:
-    return type(request) is QueryRequest or (
+    return type(request) in _QUERIES or (
         isinstance(request, DirectiveRequest) and request.word.lower().startswith(_CHARGED)
     )
 
 
-def _loggable(request: Request) -> bytes:
-    """What of a request may be written down: no credentials, no registration data."""
+def _loggable(request: Request, session: Session) -> bytes:
+    """What of a request may be written down: no credentials, no registration data, no payload.
+
+    Of a directive that is none only the word's beginning is: a secret may hang on it.
+    """
+    if isinstance(request, PayloadRequest):
+        return b"(PGP payload)"
+    if session.in_payload:
+        return b"(in a PGP payload)"
     if isinstance(request, QueryRequest):
         return request.line
     if isinstance(request, RefusedRequest):
         return request.detail.encode("latin-1", "replace")
+    word = _WORD.match(request.word)
+    name = word[0] if word else "?"
     text = f" {request.text}" if request.word.lower() in _PLAIN and request.text else ""
-    return f"-{request.word}{text}".encode("latin-1", "replace")
+    return f"-{name}{text}".encode("latin-1", "replace")

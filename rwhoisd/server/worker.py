@@ -23,7 +23,8 @@ from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
 from rwhoisd.directory.names import ADDRESS_BITS, Network
 from rwhoisd.image.reader import Image, ImageReader
-from rwhoisd.server import settings, tls
+from rwhoisd.protocol.spool import Room
+from rwhoisd.server import pgp, settings, tls
 from rwhoisd.server.aside import ThreadAside
 from rwhoisd.server.forward import StreamConnector
 from rwhoisd.server.gate import Gate
@@ -122,6 +123,7 @@ class Worker:
         self._log = QueryLog(settings.query_log(self._config))
         self._store = LazyStore(self._config.store_url)
         self._aside = ThreadAside()
+        self._keyrings: dict[pgp.PgpSettings, pgp.GpgKeyring] = {}
         self._turns = Turns()
         self._hub = Hub(self._manners(self._config), self._limits, self._log, self._turns)
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
@@ -146,6 +148,8 @@ class Worker:
         await self._hub.drain(self._config.limits.drain_seconds)
         await self._store.close()
         self._aside.close()
+        for keyring in self._keyrings.values():
+            keyring.close()
         self._log.close()
         self._reader.close()
 
@@ -164,6 +168,8 @@ class Worker:
             failures=self._limits,
             turns=self._turns,
             forwarding=Gate(config.forward.at_once),
+            keyring=self._keyring(config),
+            spools=Room(config.limits.spools_octets),
         )
         service = Service(self._reader, settings.service(config, access, self._host), ports)
         return Manners(
@@ -178,6 +184,13 @@ class Worker:
         """Tell the supervisor that the image is behind the store."""
         if os.getppid() == self._supervisor:  # else it is gone, and so are we
             os.kill(self._supervisor, ASK_TO_MEND)
+
+    def _keyring(self, config: Config) -> pgp.GpgKeyring | None:
+        """The operator's keys; sessions that began before a reload go on with those of then."""
+        wanted = pgp.settings(config)
+        if wanted is not None and wanted not in self._keyrings:
+            self._keyrings[wanted] = pgp.GpgKeyring(wanted)
+        return self._keyrings[wanted] if wanted is not None else None
 
     def _hear(self) -> None:
         """A message of the supervisor, or its end."""
@@ -202,7 +215,7 @@ class Worker:
         except OSError as error:
             logger.error("%s: %s; serving as before", error.filename, error.strerror)
             return
-        except tls.TlsError as error:
+        except (tls.TlsError, pgp.PgpError) as error:
             logger.error("%s; serving as before", error)
             return
         self._limits.configure(settings.limits(config))

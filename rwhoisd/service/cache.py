@@ -1,16 +1,15 @@
 """Answers kept for repeats, bounded in bytes."""
 
-from collections.abc import Hashable
 from typing import Final
 
-from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.replies import Told
 
-_OVERHEAD: Final = 500  # measured: octets of a reply, its key and its place, beside the body
+_OVERHEAD: Final = 500  # measured: octets of an answer and its place, beside its bytes and its key
 _ASKED: Final = 4096  # places to remember that a key was asked; a power of two
 
 
 class AnswerCache:
-    """Replies by key, all of one image version; the less used half goes when it is full.
+    """Answers by key, all of one image version; the less used half goes when it is full.
 
     An answer is kept from the second time on that it is asked for, so that queries that do not
     repeat neither cost memory nor drive out those that do. What was asked once is a hash in a
@@ -24,42 +23,36 @@ class AnswerCache:
     def __init__(self, octets: int) -> None:
         """``octets``: about how much memory the answers may take; 0 keeps none."""
         self._half = octets // 2
-        self._version: tuple[int, int] | None = None
-        self._young: dict[Hashable, Reply] = {}
-        self._old: dict[Hashable, Reply] = {}
+        self.young: dict[bytes, Told] = {}  # to be asked first
+        self.old: dict[bytes, Told] = {}  # then these, by ``again``
         self._octets = 0  # of the young
         self._asked = [0] * _ASKED
 
-    def get(self, version: tuple[int, int], key: Hashable) -> Reply | None:
-        """The reply kept for ``key`` under this image version."""
-        if version != self._version:
-            self._version = version
-            self._young, self._old, self._octets = {}, {}, 0
-            return None
-        reply = self._young.get(key)
-        if reply is None and self._old and (reply := self._old.pop(key, None)) is not None:
-            self._keep(key, reply)
-        return reply
+    def clear(self) -> None:
+        """Forget the answers, as the image they were made from is no longer the newest."""
+        self.young, self.old, self._octets = {}, {}, 0
 
-    def put(self, version: tuple[int, int], key: Hashable, reply: Reply) -> None:
-        """Keep a reply that was made from the image of ``version``, if it is not the first.
+    def again(self, key: bytes) -> Told | None:
+        """The answer to ``key``, when the young ones do not have it."""
+        told = self.old.pop(key, None)
+        if told is not None:
+            self._keep(key, told)
+        return told
 
-        One that comes in parts is made once only.
-        """
-        if reply.more is not None:
-            return
+    def put(self, key: bytes, told: Told) -> None:
+        """Keep an answer, if it is not the first time that it was asked for."""
         number = hash(key)
         place = number & (_ASKED - 1)
         if self._asked[place] != number:
             self._asked[place] = number
-        elif version == self._version:
-            self._keep(key, reply)
+        else:
+            self._keep(key, told)
 
-    def _keep(self, key: Hashable, reply: Reply) -> None:
-        size = len(reply.body) + _OVERHEAD
+    def _keep(self, key: bytes, told: Told) -> None:
+        size = len(told[0]) + len(key) + _OVERHEAD
         if size > self._half:
             return
         if self._octets + size > self._half:
-            self._old, self._young, self._octets = self._young, {}, 0
-        self._young[key] = reply
+            self.old, self.young, self._octets = self.young, {}, 0
+        self.young[key] = told
         self._octets += size

@@ -11,7 +11,7 @@ from typing import Final
 
 from rwhoisd.directory.area import HostPort
 from rwhoisd.directory.dialect import Dialect
-from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.protocol.answers import Answer, AnswerReader, Record
 from rwhoisd.protocol.follow import Call, FollowLimits, Walk, Why
 from rwhoisd.protocol.lines import clean
@@ -63,7 +63,7 @@ class Forwarded:
         deadline = self._connector.now() + self._limits.seconds
         async with self._ports.forwarding.place(self._limits.seconds) as place:
             if not place:
-                raise RwhoisError(ResponseCode.UNIDENTIFIED, "too many queries are forwarded")
+                return Reply(b"", ResponseCode.UNIDENTIFIED, "too many queries are forwarded")
             return await self._followed(found, deadline)
 
     async def _followed(self, found: Found, deadline: float) -> Reply:

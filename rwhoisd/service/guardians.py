@@ -17,10 +17,13 @@ from rwhoisd.directory.guardian import (
     CRYPT_SCHEME,
     GUARDIAN_CLASS,
     PASSWORD_SCHEMES,
+    PGP_SCHEME,
+    SECRET_SCHEMES,
     Act,
     Credentials,
     guardian_ids,
     is_guarded,
+    key_name,
     may,
 )
 from rwhoisd.directory.objects import Line, Object
@@ -31,10 +34,12 @@ from rwhoisd.query.ast import Query, Term
 from rwhoisd.service.hashing import (
     ARGON2_MARK,
     argon2_hash,
+    argon2_in_vain,
     argon2_matches,
     argon2_refusal,
     crypt_hash,
     crypt_matches,
+    crypt_refusal,
     equal,
 )
 from rwhoisd.service.ports import Ports
@@ -54,17 +59,24 @@ class Guardians:
     Remembers what it found: an area's guardians are asked for each of its objects. A hashed
     secret is not compared here and now. Its guardian counts as not satisfied at first and is
     left in ``undecided``; ``decided`` has the hashes computed aside and asks again.
+
+    A guess costs one hash for each guardian it misses, whether that keeps a hash, keeps its secret
+    in the clear, or does not exist: else the time to the answer would tell which it is.
     """
 
-    def __init__(self, image: Image, peer: Peer, ports: Ports) -> None:
+    def __init__(
+        self, image: Image, peer: Peer, ports: Ports, credentials: Credentials | None
+    ) -> None:
         """Raises: RwhoisError 401, when the client's net has failed too often (see ``settle``)."""
         self._image = image.whole  # who guards what does not depend on who asks
         self._address = peer.address
         self._ports = ports
-        self._credentials = peer.credentials
+        self._credentials = credentials
         self._found: dict[str, Object | None] = {}
         self._held: dict[str, bool] = {}
         self._undecided: dict[bytes, Check] = {}
+        self._in_vain: dict[bytes, Check] = {}  # what a guess has to wait for besides
+        self._hashed: set[str] = set()  # guardians that keep a hash
         self._missed: dict[str, None] = {}
         self._hashes = MOST_HASHES
         self._require_patience()
@@ -72,7 +84,13 @@ class Guardians:
     @property
     def undecided(self) -> bool:
         """Whether an answer hangs on a hash that was not computed yet."""
-        return bool(self._undecided)
+        return bool(self._undecided) or self._has_to_wait
+
+    @property
+    def _has_to_wait(self) -> bool:
+        """Whether a guess has not cost yet what it costs."""
+        credentials = self._credentials
+        return bool(self._in_vain) and credentials is not None and not credentials.proofs.proven
 
     async def decided(self, question: Callable[[], T]) -> T:
         """The answer to ``question``, asked again until no hash is missing; then ``settle``.
@@ -80,16 +98,30 @@ class Guardians:
         Raises: RwhoisError 401, when the net's failures are used up meanwhile.
         """
         answer = question()
-        while self._undecided:
+        while self.undecided:
             await self._decide()
             answer = question()
         self.settle()
         return answer
 
+    def tried(self, guardians: Sequence[Object], area: AuthorityArea) -> None:
+        """Whether each of these is satisfied, to be known when it is asked for.
+
+        A guess at an area costs a hash at least, whoever guards what is in it.
+        """
+        for guardian in guardians:
+            if not self.satisfies(guardian):
+                self._wait_for(guardian.id or "")
+        if not guardians:
+            self._wait_for(area.name.text)
+
     async def _decide(self) -> None:
         """Compute what is missing up to the first that holds: the others may not be needed."""
         assert self._credentials is not None
-        checks, self._undecided = self._undecided, {}
+        checks = self._undecided
+        if self._has_to_wait:
+            checks = {**checks, **self._in_vain}  # first those that may hold
+        self._undecided, self._in_vain = {}, {}
         self._missed.clear()
         for digest, check in checks.items():
             if not self._hashes:
@@ -101,16 +133,18 @@ class Guardians:
             if held:
                 return
 
-    def settle(self) -> None:
+    def settle(self, *least: str) -> None:
         """Charge the client's net with the guardians that were not satisfied, each once.
 
-        An offer that satisfies any guardian is no guess and costs nothing. A guardian that does
-        not exist costs as one that does: there is nothing to be learned from it.
+        An offer that satisfies any guardian is no guess and costs nothing, nor is a signature that
+        is good. A guardian that does
+        not exist costs as one that does: there is nothing to be learned from it. ``least`` is
+        charged when none was missed.
         """
         credentials = self._credentials
-        if credentials is None or credentials.proofs.proven:
+        if credentials is None or credentials.proofs.proven or credentials.scheme == PGP_SCHEME:
             return
-        if number := credentials.proofs.miss(self._missed):
+        if number := credentials.proofs.miss(self._missed or least):
             self._ports.failures.failed(self._address, number)
 
     def _require_patience(self) -> None:
@@ -173,6 +207,19 @@ class Guardians:
     def _miss(self, names: Iterable[str]) -> None:
         if len(self._missed) < _MISSED:
             self._missed.update((name.lower(), None) for name in names)
+            for name in names:
+                self._wait_for(name)
+
+    def _wait_for(self, name: str) -> None:
+        """Have a guess at this guardian cost a hash, unless it keeps one, which is computed."""
+        credentials = self._credentials
+        if credentials is None or credentials.scheme not in SECRET_SCHEMES or not self._hashes:
+            return
+        guardian = self._lookup(name) if name else None
+        key = ((guardian.id if guardian is not None else None) or name).lower()
+        digest = blake2b(key.encode("utf-8", "replace"), digest_size=16).digest()
+        if key not in self._hashed and credentials.proofs.known(digest) is None:
+            self._in_vain[digest] = partial(argon2_in_vain, credentials.secret)
 
     def live(self, names: Iterable[str]) -> tuple[Object, ...]:
         """The guardian objects of these names; stale names are left out."""
@@ -199,6 +246,7 @@ class Guardians:
         found = comparison(credentials, guardian, charset)
         if isinstance(found, bool):
             return found
+        self._hashed.add((guardian.id or "").lower())
         told = f"{charset}\0{guardian.get('Guard-Scheme')}\0{guardian.get('Guard-Info')}"
         digest = blake2b(told.encode("utf-8", "replace"), digest_size=16).digest()
         known = credentials.proofs.known(digest)
@@ -255,21 +303,30 @@ def comparison(credentials: Credentials, guardian: Object, charset: str = "utf-8
     pw, password and passwd are one scheme: the secret equals Guard-Info. crypt-pw: its
     crypt(3) hash does. argon2id: it is the secret of that hash; the words for a password satisfy
     it as well, so that clients need not know how their secret is kept. Letter case counts in
-    the secret only. ``charset``: the guardian's area's, as the secret came in bytes.
+    the secret only. pgp: Guard-Info names the key that signed. ``charset``: the guardian's area's,
+    as the secret came in bytes.
     """
     scheme = (guardian.get("Guard-Scheme") or "").strip().lower()
     info = guardian.get("Guard-Info")
+    if scheme == PGP_SCHEME:
+        return key_name(info or "") in credentials.keys
     offered = wire_text(credentials.secret, charset)
     if not info or offered is None:
         return False
     if scheme in PASSWORD_SCHEMES:
         return credentials.scheme in PASSWORD_SCHEMES and equal(offered, info)
     if scheme == CRYPT_SCHEME:
-        return credentials.scheme == CRYPT_SCHEME and partial(crypt_matches, offered, info)
+        allowed = credentials.scheme == CRYPT_SCHEME and not crypt_refusal(info)
+        return allowed and partial(_crypt_or_as_long, offered, info)
     if scheme == ARGON2_SCHEME:
         allowed = credentials.scheme in PASSWORD_SCHEMES | {ARGON2_SCHEME}
-        return allowed and partial(argon2_matches, offered, info)
+        return allowed and not argon2_refusal(info) and partial(argon2_matches, offered, info)
     return False
+
+
+def _crypt_or_as_long(secret: str, info: str) -> bool:
+    """Whether it is the secret; a wrong one takes as long as with another scheme, or longer."""
+    return crypt_matches(secret, info) or argon2_in_vain(secret)
 
 
 def wire_text(octets: str, charset: str) -> str | None:
@@ -284,8 +341,9 @@ def normalized(lines: Sequence[Line], before: Object | None = None) -> tuple[Lin
     """The lines of a guardian object as they are stored (arin-rwhoisd.md §6.3.9).
 
     The words for a password become ``pw``; with crypt-pw the secret becomes its hash, unless
-    it is that of the object ``before``; with argon2id as well, unless it is a hash already.
-    Takes its time. Raises: RwhoisError 321, for an argon2 hash that is not computed here.
+    it is that of the object ``before``; with argon2id as well, unless it is a hash already. The
+    key of pgp is written as its digits. Takes its time. Raises: RwhoisError 321, for an argon2
+    hash that is not computed here, and for what names no key.
     """
     values = {name.lower(): value for name, value in lines}
     scheme = values.get("guard-scheme", "").strip().lower()
@@ -298,6 +356,9 @@ def normalized(lines: Sequence[Line], before: Object | None = None) -> tuple[Lin
     elif scheme == ARGON2_SCHEME:
         changed["guard-scheme"] = ARGON2_SCHEME
         changed["guard-info"] = _argon2_info(info)
+    elif scheme == PGP_SCHEME:
+        changed["guard-scheme"] = PGP_SCHEME
+        changed["guard-info"] = _key(info)
     return tuple((name, changed.get(name.lower(), value)) for name, value in lines)
 
 
@@ -308,6 +369,14 @@ def _argon2_info(info: str) -> str:
     if argon2_refusal(info):
         raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, "Guard-Info")
     return info
+
+
+def _key(info: str) -> str:
+    """The digits of a fingerprint or key ID. Raises: RwhoisError 321."""
+    digits = key_name(info)
+    if not digits:
+        raise RwhoisError(ResponseCode.INVALID_ATTRIBUTE_SYNTAX, "Guard-Info")
+    return digits
 
 
 def is_clear(lines: Sequence[Line], before: Object | None = None) -> bool:

@@ -1,7 +1,7 @@
 """What the service needs of the world outside: each port is implemented by a higher layer."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
@@ -12,6 +12,8 @@ from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.protocol.directives import Directive
+from rwhoisd.protocol.payload import Sealing, Treatment
+from rwhoisd.protocol.spool import Room
 from rwhoisd.service.deferred import DeferredQueue
 
 T = TypeVar("T")
@@ -225,6 +227,42 @@ class Open:
         yield True
 
 
+@dataclass(frozen=True, slots=True)
+class PayloadContent:
+    """What a payload held, and every name of the key that signed it and of no other key.
+
+    No ``keys``: nobody is proven.
+    """
+
+    content: bytes
+    keys: frozenset[str] = frozenset()
+
+
+class Keyring(Protocol):
+    """The operator's PGP keys. Works beside the loop, within bounds; 402 when it has too much to do
+    or cannot do its work.
+    """
+
+    @property
+    def signs(self) -> bool:
+        """Whether there is a key to sign responses with."""
+
+    async def open(self, payload: bytes, treatment: Treatment, *, octets: int) -> PayloadContent:
+        """What is in a payload, at most so many octets.
+
+        A signature counts if it is good, new, and of a key of the ring that may be used now.
+        Raises: RwhoisError 353, 354, 402.
+        """
+
+    async def key_for(self, name: str) -> str:
+        """Fingerprint of the key to encrypt with. Raises: RwhoisError 354, 402."""
+
+    async def seal(self, body: bytes, more: Iterator[bytes] | None, sealing: Sealing) -> bytes:
+        """The block of a response and its further parts. Raises: RwhoisError 354, 402, and what
+        comes of the parts.
+        """
+
+
 class Failures(Protocol):
     """The failed authentications of client nets, over all workers."""
 
@@ -262,3 +300,5 @@ class Ports:
     failures: Failures = field(default_factory=Unlimited)
     turns: Turns = field(default_factory=AtOnce)
     forwarding: Gate = field(default_factory=Open)
+    keyring: Keyring | None = None
+    spools: Room = field(default_factory=Room)

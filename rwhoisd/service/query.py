@@ -3,18 +3,19 @@
 from collections.abc import Generator, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from rwhoisd.directory.errors import ResponseCode
-from rwhoisd.directory.names import Network, hierarchical_value
+from rwhoisd.directory.errors import ResponseCode, RwhoisError
+from rwhoisd.directory.names import HierarchicalName
 from rwhoisd.image.reader import Image
-from rwhoisd.image.search import Hits, depends_on_eyes, find_word, search, searching
-from rwhoisd.protocol.replies import Reply
+from rwhoisd.image.search import Hits, depends_on_eyes, search, searching
+from rwhoisd.image.words import MOST_AT_ONCE
+from rwhoisd.protocol.replies import Reply, error
 from rwhoisd.query.ast import Query
-from rwhoisd.query.parser import parse, plain_words
+from rwhoisd.query.parser import parse
 from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.referrals import Referrals
 from rwhoisd.service.settings import ServiceSettings
 
-PART_RECORDS: Final = 256  # of an answer that is sent in parts
+PART_RECORDS: Final = MOST_AT_ONCE  # of an answer that is sent in parts
 
 
 class Found(NamedTuple):
@@ -48,46 +49,23 @@ class QueryAnswerer:
     """Answers queries from an image; holds what is the same for all of them."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        self._dialect = settings.dialect
-        self._allowed = settings.allowed
+        self.settings: Final = settings
         self._referrals = Referrals(settings.punts, complete=settings.dialect.completes_referrals)
-        self._skip_referrals = settings.skip_referrals
         self._eol = settings.dialect.eol.decode("ascii")
 
-    def answer(self, image: Image, limit: int, line: bytes) -> Reply | Finding:
-        """The reply to ``line`` for a client who is nobody in particular. Raises as ``finding``.
-
-        What is not found in a moment is left to be gone on with.
-
-        Nearly all lines are one word, perhaps behind a class, and what it finds is told by one
-        look into the index: these need no query as a value, and the place of the word in the
-        hierarchy is read once for search and referrals.
-        """
-        words = plain_words(line, image.scopes.names, self._allowed)
-        if words is not None:
-            class_name, text, match = words
-            place = hierarchical_value(text)
-            network = place if type(place) is Network else None
-            plan = image.scopes.plan(class_name, None)
-            records = find_word(image, plan, text, network, match, limit)
-            if records is not None:
-                exceeded = 0 < limit < len(records)
-                if exceeded:
-                    records = records[:limit]
-                texts: Sequence[str] = ()
-                if place is not None and not self._skip_referrals:
-                    texts = self._referrals.texts_for(image, place)
-                if len(records) <= PART_RECORDS:
-                    return self._written(image.public(records), len(records), exceeded, texts)
-                return self._in_parts(Found(image, Hits(records, exceeded), texts))
+    def begin(self, image: Image, limit: int, line: bytes) -> Reply | Finding:
+        """The reply to ``line``; what is not found in a moment is left to be gone on with."""
         finding = self.finding(image, limit, line)
-        found = at_once(finding)
+        try:
+            found = at_once(finding)
+        except RwhoisError as failure:
+            return error(failure)
         return finding if found is None else self.reply(found)
 
     def finding(self, image: Image, limit: int, line: bytes) -> Finding:
         """Objects and referrals for ``line``. Raises: RwhoisError 350, 351, 320, 341."""
         query = self._parsed(image, line)
-        hits = yield from searching(image, query, limit, scan=self._allowed.scan)
+        hits = yield from searching(image, query, limit, scan=self.settings.allowed.scan)
         return self._found(image, query, hits)
 
     def find_as(self, guardians: Guardians, found: Found, limit: int, line: bytes) -> Found:
@@ -100,16 +78,16 @@ class QueryAnswerer:
         query = self._parsed(image, line)
         records = guardians.records(found.hits.records)
         if depends_on_eyes(image, query) and guardians.satisfies_any():
-            hits = search(image, query, limit, guardians.sees, scan=self._allowed.scan)
+            hits = search(image, query, limit, guardians.sees, scan=self.settings.allowed.scan)
             found = self._found(image, query, hits)
             records = guardians.records(hits.records)
         return found._replace(personal=records)
 
     def _parsed(self, image: Image, line: bytes) -> Query:
-        return parse(line, image.names, self._dialect, self._allowed)
+        return parse(line, image.names, self.settings.dialect, self.settings.allowed)
 
     def _found(self, image: Image, query: Query, hits: Hits) -> Found:
-        texts = () if self._skip_referrals else self._referrals.texts(image, query)
+        texts = () if self.settings.skip_referrals else self._referrals.texts(image, query)
         return Found(image, hits, texts)
 
     def reply(self, found: Found) -> Reply:
@@ -137,11 +115,18 @@ class QueryAnswerer:
         A hidden object is found and shows nothing: a bare %ok (N6).
         """
         if texts:
-            eol = self._eol
-            body += "".join([f"%referral {text}{eol}" for text in texts]).encode("latin-1")
+            body += self.written(texts)
         code = None
         if exceeded:
             code = ResponseCode.LIMIT_EXCEEDED  # replaces %ok (N14)
         elif not (count or texts):
             code = ResponseCode.NO_OBJECTS_FOUND
-        return Reply(body, code, "", False, False, None, count)  # by place: as cheap as can be
+        return Reply(body, code, hits=count)
+
+    def texts_for(self, image: Image, place: HierarchicalName) -> Sequence[str]:
+        """The referrals of a query of one word that stands for ``place``."""
+        return () if self.settings.skip_referrals else self._referrals.texts_for(image, place)
+
+    def written(self, texts: Sequence[str]) -> bytes:
+        """Referrals as they are sent."""
+        return "".join([f"%referral {text}{self._eol}" for text in texts]).encode("latin-1")

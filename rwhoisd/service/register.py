@@ -17,7 +17,7 @@ from typing import Final, Self, TypeVar, cast, get_args
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.directory.guardian import GUARDIAN_CLASS, Act
+from rwhoisd.directory.guardian import GUARDIAN_CLASS, PGP_SCHEME, Act, Credentials
 from rwhoisd.directory.objects import Line, Object, late_order
 from rwhoisd.directory.registration import (
     class_of,
@@ -42,7 +42,7 @@ from rwhoisd.service.deferred import Deferred
 from rwhoisd.service.guardians import Guardians, is_clear, normalized, wire_text
 from rwhoisd.service.parsing import AbandonedError, content, parsed, replacement
 from rwhoisd.service.ports import AreaChange, AwayError, Parsing, Registry
-from rwhoisd.service.security import SCHEMES, accepts_secrets
+from rwhoisd.service.security import accepts_secrets, schemes
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -80,6 +80,7 @@ def _open(context: Context, peer: Peer, words: Sequence[str]) -> Reply:
         limits.spool_octets,
         limits.spool_lines,
         context.ports.clock(),
+        room=context.ports.spools,
     )
     return OK
 
@@ -94,9 +95,29 @@ def _finish(context: Context, peer: Peer, spool: Spool) -> Awaitable[Reply]:
     if context.ports.clock() - spool.opened > seconds:
         spool.refuse(f"registration took longer than {seconds:g} seconds")
     if spool.refusal:
-        raise syntax_error(spool.refusal)
-    registration = Registration(context, registry, peer, spool.maintainer)
-    return registration.done(spool.action, records(spool.lines))
+        raise RwhoisError(spool.code, spool.refusal)
+    offered = _offered(peer, spool)
+    registration = Registration(context, registry, peer, spool.maintainer, offered)
+    found = records(spool.lines)
+    if offered is not None and offered.scheme == PGP_SCHEME:
+        _require_fitting(spool.action, found)
+    return registration.done(spool.action, found)
+
+
+def _offered(peer: Peer, spool: Spool) -> Credentials | None:
+    """What the client offers for a registration: a signature counts if all lines were signed."""
+    if spool.proof is not None and not spool.unsigned:
+        return spool.proof
+    offered = peer.credentials
+    return None if offered is not None and offered.scheme == PGP_SCHEME else offered
+
+
+def _require_fitting(action: Action, found: Sequence[Record]) -> None:
+    """Only what was signed to be deleted is: the action may have come in the clear, and who changes
+    ``mod`` into ``del`` on the way would remove what was to be changed. Raises: RwhoisError 338.
+    """
+    if action == "del" and sum(map(bool, found)) > 1:
+        raise syntax_error(_TOO_MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +166,7 @@ class Registration:
         registry: Registry,
         peer: Peer,
         maintainer: str,
+        offered: Credentials | None,
         *,
         allowed: bool = False,
     ) -> None:
@@ -156,7 +178,7 @@ class Registration:
         self._maintainer = maintainer
         self._image: Image = context.image(peer)
         self._peer = peer
-        self._guardians = Guardians(self._image, peer, context.ports)
+        self._guardians = Guardians(self._image, peer, context.ports, offered)
         self._said = b""  # by parse programs
 
     def done(self, action: Action, found: Sequence[Record]) -> Awaitable[Reply]:
@@ -314,7 +336,11 @@ class Registration:
             await self._there(obj, wanted.class_def) if dialect.register_checks_references else ()
         )
         found = violations(
-            obj, wanted.class_def, dialect, exists=lambda i: i in there, schemes=SCHEMES
+            obj,
+            wanted.class_def,
+            dialect,
+            exists=lambda i: i in there,
+            schemes=schemes(self._context.ports),
         )
         # Aside, as a pattern of the class may take its time over a long value.
         violation = await self._context.ports.aside.run(lambda: next(found, None))

@@ -5,25 +5,33 @@ programs, notices, registration) gives an awaitable. Everything a client can get
 as a reply; an exception that leaves ``handle`` is a fault of ours.
 """
 
-from collections.abc import Awaitable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.protocol.directives import X_HANDLER, DirectiveTable
-from rwhoisd.protocol.replies import Reply, banner, error
-from rwhoisd.protocol.requests import DirectiveRequest, QueryRequest, Request
+from rwhoisd.protocol.payload import Sealing
+from rwhoisd.protocol.replies import Reply, Told, banner, error
+from rwhoisd.protocol.requests import (
+    DirectiveRequest,
+    PayloadRequest,
+    QueryRequest,
+    RefusedRequest,
+    Request,
+)
 from rwhoisd.protocol.session import Peer, Session
-from rwhoisd.service.cache import AnswerCache
 from rwhoisd.service.classes import classes, schema
 from rwhoisd.service.context import Answering, Context, Handler
 from rwhoisd.service.deferred import Deferred
+from rwhoisd.service.desk import Desk, Desks
 from rwhoisd.service.directive import directive
 from rwhoisd.service.display import display
 from rwhoisd.service.external import external
 from rwhoisd.service.forward import Forwarded
 from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.notify import notify
+from rwhoisd.service.pgp import payload, sealed
 from rwhoisd.service.ports import Ports, Registry
 from rwhoisd.service.query import Finding, Found, QueryAnswerer, at_once
 from rwhoisd.service.register import Registration, register
@@ -54,7 +62,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     X_HANDLER: external,
 }
 
-_KEPT_LINE: Final = 256  # octets of a line whose answer is kept: longer ones are not repeated
 _NOT_AVAILABLE: Final = Reply(b"", ResponseCode.DIRECTIVE_NOT_AVAILABLE)
 _NOT_AUTHORIZED: Final = Reply(b"", ResponseCode.NOT_AUTHORIZED)
 
@@ -74,7 +81,8 @@ class Service:
         self._context: Final = Context(reader, settings, self.table, ports, self.banner)
         self._reader: Final = reader
         self._queries: Final = QueryAnswerer(settings)
-        self._cache: Final = AnswerCache(settings.cache_octets)
+        self._desks: Final = Desks(self._queries, settings.cache_octets)
+        self._last_desk: Desk | None = None
         self._follows: Final = settings.dialect.forward_follows
 
     def session(self, address: str) -> Session:
@@ -83,10 +91,29 @@ class Service:
 
     def handle(self, peer: Peer, request: Request) -> Answering:
         """The reply to ``request``, or an awaitable of it."""
+        if peer.sealing is not None:
+            return self._sealed(peer, request, peer.sealing)
         if isinstance(request, QueryRequest):
             return self._query(peer, request.line)
+        return self._other(peer, request)
+
+    def _sealed(self, peer: Peer, request: Request, sealing: Sealing) -> Answering:
+        """The reply in a PGP block, as the client wants it."""
+        if isinstance(request, QueryRequest):
+            reply = self._query(peer, request.line)
+        else:
+            reply = self._other(peer, request)
+        keyring = self._context.ports.keyring
+        assert keyring is not None  # sealing was asked of it
+        return sealed(keyring, sealing, reply, self.settings.dialect.eol)
+
+    def _other(
+        self, peer: Peer, request: DirectiveRequest | PayloadRequest | RefusedRequest
+    ) -> Answering:
         if isinstance(request, DirectiveRequest):
             return self._directive(peer, request)
+        if isinstance(request, PayloadRequest):
+            return payload(self._context, peer, request)
         return Reply(b"", request.code, request.detail)
 
     async def replay(self, registry: Registry, entry: Deferred) -> Reply:
@@ -95,39 +122,44 @@ class Service:
         Raises: what the registry raises and is no RwhoisError.
         """
         peer = Peer(entry.client, self.settings.limits)
-        registration = Registration(self._context, registry, peer, entry.maintainer, allowed=True)
+        registration = Registration(
+            self._context, registry, peer, entry.maintainer, None, allowed=True
+        )
         return await registration.done(entry.action, entry.records)
 
-    def _query(self, peer: Peer, line: bytes) -> Answering:
+    def desk(self, peer: Peer) -> Callable[[bytes], Told | None] | None:
+        """What answers lines of this client, from one version of the directory.
+
+        It gives what ``handle`` gives for a query, as it goes out; None for a line that may be no
+        query (``lines.is_clean_query``), or has a long answer. No desk, when the client is
+        somebody: ask ``handle``.
+        """
+        if peer.credentials is not None or (peer.forward and self._follows) or peer.sealing:
+            return None
+        return self._desk_of(peer).answer
+
+    def _desk_of(self, peer: Peer) -> Desk:
         image = self._reader.current()
-        key: Hashable = (line, peer.limit)
         if image.restricted:
             image = image.view_for(peer.address)
-            key = (line, peer.limit, image.sight)
-        if peer.credentials is not None or (peer.forward and self._follows):
-            return self._personal_query(image, peer, line)
-        reply = self._cache.get(image.version, key)
-        if reply is None:
-            try:
-                answer = self._queries.answer(image, peer.limit, line)
-            except RwhoisError as failure:
-                answer = error(failure)
-            if not isinstance(answer, Reply):
-                return self._answered_in_turns(answer, image.version, line, key)
-            reply = answer
-            if len(line) <= _KEPT_LINE:
-                self._cache.put(image.version, key, reply)
-        return reply
+        desk = self._last_desk
+        if desk is None or desk.image is not image or desk.limit != peer.limit:
+            desk = self._last_desk = self._desks.desk(image, peer.limit)
+        return desk
 
-    async def _answered_in_turns(
-        self, finding: Finding, version: tuple[int, int], line: bytes, key: Hashable
-    ) -> Reply:
+    def _query(self, peer: Peer, line: bytes) -> Answering:
+        desk = self._desk_of(peer)
+        if peer.credentials is not None or (peer.forward and self._follows):
+            return self._personal_query(desk.image, peer, line)
+        begun = desk.begun(line)
+        return begun if isinstance(begun, Reply) else self._answered_in_turns(desk, begun, line)
+
+    async def _answered_in_turns(self, desk: Desk, finding: Finding, line: bytes) -> Reply:
         try:
             reply = self._queries.reply(await self._found_in_turns(finding))
         except RwhoisError as failure:
             reply = error(failure)
-        if len(line) <= _KEPT_LINE:
-            self._cache.put(version, key, reply)
+        desk.keep(line, reply)
         return reply
 
     async def _found_in_turns(self, finding: Finding) -> Found:
@@ -162,7 +194,7 @@ class Service:
         if peer.credentials is None:
             return self._told(peer, line, found)
         try:
-            guardians = Guardians(image, peer, self._context.ports)
+            guardians = Guardians(image, peer, self._context.ports, peer.credentials)
             public, found = found, self._queries.find_as(guardians, found, peer.limit, line)
         except RwhoisError as failure:
             return error(failure)

@@ -71,7 +71,7 @@ def xfer(context: Context, peer: Peer, request: DirectiveRequest) -> Answering:
     transfer = Transfer(context, image, area, wanted)
     if peer.credentials is None:
         return transfer.reply(lambda obj, class_def: transfer_lines(obj, class_def, area))
-    return transfer.personal(Guardians(image, peer, context.ports))
+    return transfer.personal(Guardians(image, peer, context.ports, peer.credentials))
 
 
 def read_arguments(
@@ -146,14 +146,15 @@ class Transfer:
         area = self.area
         linked = [*area.guardians, *(g for c in area.schema.classes for g in c.guardians)]
         known = [*guardians.live(linked), *self._guardian_objects()]
-        await guardians.decided(lambda: [guardians.satisfies(guardian) for guardian in known])
+        await guardians.decided(lambda: guardians.tried(known, area))
 
         def lines(obj: Object, class_def: ClassDef) -> tuple[ShownLine, ...]:
             full = guardians.may(Act.SEE, obj, area)
             view = personal_lines if full else transfer_lines
             return view(obj, class_def, area)
 
-        return self.reply(lines, guardians.settle)
+        # Even where nothing is guarded a guess is charged, so that no hash is had for nothing.
+        return self.reply(lines, lambda: guardians.settle(area.name.text))
 
     def _guardian_objects(self) -> Iterator[Object]:
         number = self.image.area_number(self.area)

@@ -1,12 +1,13 @@
 """The unit of work: one change of one authority area, all of it or nothing (STYLE §3.8)."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
+    Index,
     RowMapping,
     bindparam,
     delete,
@@ -14,22 +15,38 @@ from sqlalchemy import (
     insert,
     literal,
     null,
+    or_,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.body import encode_lines
 from rwhoisd.directory.changes import Operation, StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import AddressRange, AreaName, Network
-from rwhoisd.directory.objects import Object
+from rwhoisd.directory.objects import Line, Object
 from rwhoisd.directory.soa import Soa, TimeStamp
 from rwhoisd.store import definitions, hierarchy
-from rwhoisd.store.bulk import KeyFilter, insert_rows, insert_tuples
-from rwhoisd.store.codec import Batch, Derived, Preparer, Row, check_charset, id_key, shown
+from rwhoisd.store.bulk import (
+    KeyFilter,
+    insert_rows,
+    insert_tuples,
+    leave_indexes,
+    make_indexes,
+)
+from rwhoisd.store.codec import (
+    Batch,
+    Derived,
+    Preparer,
+    Row,
+    check_charset,
+    id_key,
+    shown,
+)
 from rwhoisd.store.errors import StoreError
-from rwhoisd.store.journal import SIDE_COLUMNS, Side, side
+from rwhoisd.store.journal import SIDE_COLUMNS, Side, change_of, side
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, object_batches, stored_objects
 from rwhoisd.store.tables import (
     ROW_BITS,
@@ -123,6 +140,8 @@ class AreaChange:
         self._unique: set[int] = set()
         self._modifies: dict[int, _Modify] = {}
         self._deletes: dict[int, None] = {}
+        self._is_new = False  # the area was created here
+        self._indexes_left: list[Index] = []
 
     async def start(self, now: TimeStamp, *, create: bool) -> "AreaChange":
         """Lock the area and fix the serial. Raises: RwhoisError 340, when there is no area."""
@@ -258,6 +277,7 @@ class AreaChange:
             result = await self._connection.execute(insert(authority_area).values(row))
             assert result.inserted_primary_key is not None
             self._area_id, self._next_row = result.inserted_primary_key[0], 0
+            self._is_new = True
         else:
             await self._connection.execute(
                 update(authority_area).where(self._here(authority_area)).values(row)
@@ -284,6 +304,7 @@ class AreaChange:
         self._area_journalled = False
         await self._journal_area()
         self._area, self._preparer, self._positions, self._keys = None, None, {}, {}
+        self._is_new = False
         self._explicit_serial, self._rederive, self._recheck = None, False, False
         self._area_journalled = False
 
@@ -344,6 +365,15 @@ class AreaChange:
         await insert_tuples(self._connection, network, rows.networks)
         await insert_tuples(self._connection, reference, rows.references)
 
+    async def expect_many(self) -> None:
+        """Prepare for batches: in a database without objects, indexes are made at the end.
+
+        Only where a transaction holds indexes as well, so that all of it is rolled back.
+        """
+        is_filled = (await self._connection.execute(select(_o.row_id).limit(1))).first()
+        if self._connection.dialect.name == "sqlite" and not is_filled:
+            self._indexes_left = await self._connection.run_sync(leave_indexes)
+
     def _derive(self, obj: Object, row_id: int) -> Derived:
         preparer = self._preparing()
         preparer.check(obj)
@@ -363,10 +393,7 @@ class AreaChange:
     async def _place(self, class_key: str, position: int | None) -> int:
         following = self._positions.get(class_key)
         if following is None:
-            query = select(func.max(_o.position)).where(
-                self._here(stored_object), _o.class_key == class_key
-            )
-            last = (await self._connection.execute(query)).scalar()
+            last = None if self._is_new else await self._last_position(class_key)
             following = 0 if last is None else last + 1
             if last is None:
                 self._keys[class_key] = KeyFilter()
@@ -374,6 +401,13 @@ class AreaChange:
             position = following
         self._positions[class_key] = max(following, position + 1)
         return position
+
+    async def _last_position(self, class_key: str) -> int | None:
+        query = select(func.max(_o.position)).where(
+            self._here(stored_object), _o.class_key == class_key
+        )
+        last: int | None = (await self._connection.execute(query)).scalar()
+        return last
 
     async def modify(
         self,
@@ -461,6 +495,8 @@ class AreaChange:
     async def _doubles(self, keys: Sequence[_Key]) -> list[int]:
         """Places in ``keys`` of those that a stored object has, or an earlier one of them."""
         taken = await self._stored_keys(keys)
+        if not taken and len(set(keys)) == len(keys):  # None once at most, which is no double
+            return []
         doubles = []
         for place, key in enumerate(keys):
             if key in taken:
@@ -632,11 +668,49 @@ class AreaChange:
         result = await self._connection.execute(statement)
         self._ordinal = entry["ordinal"] + result.rowcount
 
+    async def rewrite_history(
+        self, class_name: str, lines: Callable[[Object], Sequence[Line] | None]
+    ) -> int:
+        """Give objects of a class other lines in all of the area's journal; how many entries.
+
+        For what must not be kept, such as a secret: ``lines`` gives the lines for an object as
+        it was, the same for equal objects, or None where they stay. No serial moves.
+        """
+        await self.flush()
+        c, key = journal.c, class_name.lower()
+        query = select(journal).where(
+            c.area_key == self._name.key,
+            or_(func.lower(c.before_class) == key, func.lower(c.after_class) == key),
+        )
+        rows = (await self._connection.execute(query)).mappings().all()
+        values = []
+        for row in rows:
+            told = change_of(row)
+            bodies = {f"{name}_body": row[f"{name}_body"] for name in ("before", "after")}
+            for name, obj in (("before", told.before), ("after", told.after)):
+                if obj is not None and (other := lines(obj)) is not None:
+                    bodies[f"{name}_body"] = encode_lines(other)
+            if any(bodies[column] != row[column] for column in bodies):
+                place = {"this_serial": told.serial, "this_ordinal": told.ordinal}
+                values.append(place | {f"new_{column}": body for column, body in bodies.items()})
+        if values:
+            here = (
+                c.area_key == self._name.key,
+                c.serial == bindparam("this_serial"),
+                c.ordinal == bindparam("this_ordinal"),
+            )
+            new: Row = {
+                column: bindparam(f"new_{column}") for column in ("before_body", "after_body")
+            }
+            await self._connection.execute(update(journal).where(*here).values(new), values)
+        return len(values)
+
     # -- the end ---------------------------------------------------------------------------
 
     async def finish(self) -> None:
         """Write the rest and move the serial; called before the commit."""
         await self.flush()
+        await self._connection.run_sync(make_indexes, self._indexes_left)
         if self._area is None or not self.changed:
             return
         if self._rederive:

@@ -1,10 +1,10 @@
 """Objects as rows: the lossless body, and what the schema makes the store derive from it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +12,7 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.body import encode_lines
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.names import ADDRESS_BITS, AddressRange, Network
-from rwhoisd.directory.objects import TRUE_WORDS, Line, Object
+from rwhoisd.directory.objects import TRUE_WORDS, Object, Run
 from rwhoisd.directory.schema import AttributeType, ClassDef, IndexType, Schema
 from rwhoisd.store.tables import DIGEST_OCTETS, network, reference
 
@@ -58,14 +58,17 @@ def target_key(target: str) -> bytes:
     return id_key(target)
 
 
-def key_digest(values: Iterable[tuple[str, str]]) -> bytes | None:
-    """Digest of (attribute, value) pairs of a primary key; None when there are none.
+def key_digests(keys: Sequence[tuple[str, Sequence[str]]], count: int) -> Iterable[bytes | None]:
+    """Digests of the primary keys of ``count`` objects, from values by attribute; None: no key.
 
-    Case does not count (B21). Pairs of one attribute stand together, in the order of the
+    Case does not count (B21). Values of one attribute stand together, in the order of the
     object; no value holds a line end and no name a colon, so the text is unambiguous.
     """
-    lines = [f"{name}:{value.upper()}" for name, value in sorted(values, key=_FIRST)]
-    return digest("\n".join(lines)) if lines else None
+    if not keys:
+        return repeat(None, count)
+    named = sorted(keys, key=_FIRST)
+    lines = [[f"{name}:{value.upper()}" for value in values] for name, values in named]
+    return map(digest, map("\n".join, zip(*lines, strict=True)))
 
 
 def pack_address(number: int) -> bytes:
@@ -120,10 +123,23 @@ Facts = tuple[
 class _Shape:
     """Objects with the same attribute names in the same order: which lines say what."""
 
-    __slots__ = ("id", "keys", "networks", "private", "references", "updated")
+    __slots__ = (
+        "_is_writable",
+        "_names",
+        "_template",
+        "id",
+        "keys",
+        "networks",
+        "private",
+        "references",
+        "updated",
+    )
 
     def __init__(self, roles: Mapping[str, int], names: Sequence[str], shown: Mapping[str, str]):
         folded = [name.lower() for name in names]
+        self._names = names
+        self._is_writable = not any(":" in name for name in names)
+        self._template = "".join(f"{name.replace('%', '%%')}:%s\n" for name in names)
 
         def having(role: int) -> list[int]:
             return [i for i, name in enumerate(folded) if roles.get(name, 0) & role]
@@ -134,6 +150,20 @@ class _Shape:
         self.keys = [(folded[i], i) for i in having(_KEY)]
         self.networks = [(i, shown[folded[i]]) for i in having(_NETWORK)]
         self.references = [(i, shown[folded[i]]) for i in having(_REFERENCE)]
+
+    def bodies(self, objects: Sequence[tuple[str, ...]]) -> list[bytes]:
+        """Their bodies. Raises: RwhoisError 321, see ``encode_lines``."""
+        template, ends = self._template, len(self._names) * len(objects)
+        texts = [template % values for values in objects]
+        whole = "".join(texts)
+        if (
+            self._is_writable
+            and whole.isascii()
+            and "\r" not in whole
+            and whole.count("\n") == ends
+        ):
+            return [text.encode() for text in texts]
+        return [encode_lines(list(zip(self._names, v, strict=True))) for v in objects]
 
 
 class ClassPlan:
@@ -148,37 +178,39 @@ class ClassPlan:
         # Equal for two definitions that derive the same rows from the same objects.
         self.signature = frozenset((name, role) for name, role in self._roles.items() if role)
 
-    def _shape(self, lines: Sequence[Line]) -> tuple[_Shape, tuple[str, ...]]:
-        """The shape of an object's lines, and their values."""
-        names, values = zip(*lines, strict=True) if lines else ((), ())
+    def _shape(self, names: tuple[str, ...]) -> _Shape:
         shape = self._shapes.get(names)
         if shape is None:
             if len(self._shapes) >= _SHAPES:
                 self._shapes.clear()
             shape = self._shapes[names] = _Shape(self._roles, names, self._names)
-        return shape, values
+        return shape
 
     def facts(self, obj: Object) -> Facts:
         """What follows from the lines of an object. Raises: RwhoisError 321, see encode_lines."""
-        shape, values = self._shape(obj.lines)
-        object_id = None if shape.id is None else values[shape.id]
-        return (
-            None if object_id is None else shown(object_id),
-            None if object_id is None else id_key(object_id),
-            None if shape.updated is None else shown(values[shape.updated]),
-            shape.private is not None and values[shape.private].upper() in TRUE_WORDS,
-            key_digest([(name, values[i]) for name, i in shape.keys]),
-            encode_lines(obj.lines),
-            [
-                (i, name, *span)
-                for i, name in shape.networks
-                if (span := _span(values[i])) is not None
-            ],
-            [
-                (i, name, shown(values[i]), target_key(target))
-                for i, name in shape.references
-                if (target := values[i].strip())
-            ],
+        names, values = zip(*obj.lines, strict=True) if obj.lines else ((), ())
+        return self.facts_of(names, [values])[0]
+
+    def facts_of(self, names: tuple[str, ...], objects: Sequence[tuple[str, ...]]) -> list[Facts]:
+        """The same for objects whose lines have these names, from their values."""
+        count, shape = len(objects), self._shape(names)
+        columns: Sequence[Sequence[str]] = list(zip(*objects, strict=True))
+
+        def of(line: int | None, make: Callable[[str], Any], absent: Any) -> Iterable[Any]:
+            return repeat(absent, count) if line is None else map(make, columns[line])
+
+        return list(
+            zip(
+                of(shape.id, shown, None),
+                of(shape.id, id_key, None),
+                of(shape.updated, shown, None),
+                of(shape.private, _is_true, absent=False),
+                key_digests([(name, columns[i]) for name, i in shape.keys], count),
+                shape.bodies(objects),
+                _networks([(i, name, columns[i]) for i, name in shape.networks], count),
+                _references([(i, name, columns[i]) for i, name in shape.references], count),
+                strict=True,
+            )
         )
 
     def derive(self, obj: Object, row_id: int) -> Derived:
@@ -204,8 +236,46 @@ class ClassPlan:
 
     def key_of(self, obj: Object) -> bytes | None:
         """Digest of the primary key of an object."""
-        shape, values = self._shape(obj.lines)
-        return key_digest([(name, values[i]) for name, i in shape.keys])
+        names, values = zip(*obj.lines, strict=True) if obj.lines else ((), ())
+        keys = self._shape(names).keys
+        return next(iter(key_digests([(name, [values[i]]) for name, i in keys], 1)))
+
+
+_Named = list[tuple[int, str, Sequence[str]]]  # number of the line, canonical name, values
+
+
+def _networks(named: _Named, count: int) -> Iterable[list[tuple[Any, ...]]]:
+    """Addresses of each object, as ``Facts`` has them."""
+    made = [
+        [(i, name, *span) if (span := _span(value)) else None for value in values]
+        for i, name, values in named
+    ]
+    return _gathered(made, count)
+
+
+def _references(named: _Named, count: int) -> Iterable[list[tuple[Any, ...]]]:
+    """References of each object, as ``Facts`` has them."""
+    made = [
+        [
+            (i, name, shown(value), target_key(target)) if (target := value.strip()) else None
+            for value in values
+        ]
+        for i, name, values in named
+    ]
+    return _gathered(made, count)
+
+
+def _gathered(
+    columns: Sequence[Sequence[tuple[Any, ...] | None]], count: int
+) -> Iterable[list[tuple[Any, ...]]]:
+    """What each object has of what may be there."""
+    if not columns:
+        return ([] for _ in range(count))
+    return [[one for one in row if one] for row in zip(*columns, strict=True)]
+
+
+def _is_true(value: str) -> bool:
+    return value.upper() in TRUE_WORDS
 
 
 _FACT_COLUMNS: Final = ("object_id", "id_key", "updated", "private", "key_digest", "body")
@@ -271,23 +341,29 @@ class Batch(NamedTuple):
 
         ``copies`` are the numbers of objects whose primary key another object has.
         """
-        rows, marked = Rows([], [], []), frozenset(copies)
-        class_name, source = self.class_name, self.source
-        class_key = class_name.lower()
-        for number, (indexed, order, facts) in enumerate(self.objects):
-            row_id = first + number
-            object_id, key, updated, private, digest, body, networks, references = facts
-            copy = row_id if number in marked else 0
-            row = (
-                *(row_id, area_id, class_key, class_name, object_id, key, updated, source),
-                *(private, indexed, order, position + number, digest, copy, body),
-            )
-            rows.objects.append(row)
-            for network_ in networks:
-                rows.networks.append((row_id, *network_))
-            for reference_ in references:
-                rows.references.append((row_id, *reference_))
-        return rows
+        count = len(self.objects)
+        numbers = range(first, first + count)
+        indexed, orders, facts = zip(*self.objects, strict=True)
+        ids, id_keys, updated, private, digests, bodies, networks, references = zip(
+            *facts, strict=True
+        )
+        copy = [0] * count
+        for number in copies:
+            copy[number] = first + number
+        area, class_key, class_name, source = (
+            repeat(value, count)
+            for value in (area_id, self.class_name.lower(), self.class_name, self.source)
+        )
+        positions = range(position, position + count)
+        columns = (
+            *(numbers, area, class_key, class_name, ids, id_keys, updated, source),
+            *(private, indexed, orders, positions, digests, copy, bodies),
+        )
+        return Rows(
+            list(zip(*columns, strict=True)),
+            [(n, *one) for n, some in zip(numbers, networks, strict=True) for one in some],
+            [(n, *one) for n, some in zip(numbers, references, strict=True) for one in some],
+        )
 
 
 class Preparer:
@@ -318,3 +394,18 @@ class Preparer:
                 batch.objects.append((obj.indexed, obj.order, plan.facts(obj)))
             made.append(batch)
         return made
+
+    def batch(self, class_name: str, source: str, runs: Iterable[Run]) -> Batch:
+        """Objects of one class and source of the area. Raises: RwhoisError 321, 341."""
+        plan, batch = self.plans[class_name], Batch(class_name, source, [])
+        for run in runs:
+            facts = plan.facts_of(run.names, run.values)
+            if self._charset != "utf-8":
+                self._check_run(run)
+            batch.objects.extend(zip(repeat(run.indexed), run.orders, facts, strict=False))
+        return batch
+
+    def _check_run(self, run: Run) -> None:
+        for values in run.values:
+            lines = tuple(zip(run.names, values, strict=True))
+            check_charset(Object(self._name.text, "", lines), self._charset)

@@ -50,6 +50,7 @@ _CACHE: Final = {True: 262_144, False: 65_536}
 _PRAGMAS: Final = (
     # The order counts: the timeout first, as switching to WAL may have to wait, too.
     "PRAGMA busy_timeout = {milliseconds}",
+    "PRAGMA page_size = 8192",  # of a new file: a load costs a tenth less than with 4096
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # an acknowledged change survives a power cut (DESIGN §8)
     "PRAGMA foreign_keys = ON",

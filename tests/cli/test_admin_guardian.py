@@ -13,6 +13,7 @@ from rwhoisd.admin.cli import app
 from rwhoisd.directory.objects import Object
 from rwhoisd.service.hashing import argon2_hash, argon2_matches, crypt_matches
 from rwhoisd.store import Store
+from tests.store.kit import replay, stored
 
 SECRET = "aurora borealis"
 
@@ -63,8 +64,8 @@ def listed() -> dict[str, Any]:
     return {row["id"]: row for row in rows}
 
 
-def journal() -> list[Any]:
-    found: list[Any] = json.loads(run("journal", "--limit", "1", "--json").stdout)
+def journal(limit: int = 1) -> list[Any]:
+    found: list[Any] = json.loads(run("journal", "--limit", limit, "--json").stdout)
     return found
 
 
@@ -193,8 +194,46 @@ def test_migrate(state: Path) -> None:
     assert found["g.a.com"].source == "zone"
     assert found["c.a.com"].get("Guard-Info") == "ab2Vqm.AnTodk"
     assert json.loads(run("guardian", "migrate", "--json").stdout) == [
-        {"area": "a.com", "hashed": 0, "ids": []}
+        {"area": "a.com", "hashed": 0, "ids": [], "journal": 0}
     ]
+
+
+def test_migrate_leaves_no_secret_in_the_journal(state: Path) -> None:
+    """Replay and undo go on as before: they see the hash of the same secret."""
+    run("guardian", "add", "a.com", "old", "--scheme", "pw", "--stdin", secret=SECRET)
+    assert run("delete", "old.a.com", "--yes").exit_code == 0
+    assert {SECRET, "fjord-clear"} <= told(state)
+    tried = json.loads(run("guardian", "migrate", "--dry-run", "--json").stdout)
+    assert tried[0]["journal"] > 0
+    assert {SECRET, "fjord-clear"} <= told(state)
+    (done,) = json.loads(run("guardian", "migrate", "--json").stdout)
+    assert done["journal"] > 0
+    assert not {SECRET, "fjord-clear"} & told(state)
+    assert asyncio.run(_replayed(state))
+    (again,) = json.loads(run("guardian", "migrate", "--json").stdout)
+    assert (again["hashed"], again["journal"]) == (0, 0)
+    # The deletion is taken back: the guardian is satisfied by its secret.
+    serial = next(e["serial"] for e in journal(20) if e["operation"] == "delete")
+    assert run("undo", serial, "--yes").exit_code == 0
+    assert argon2_matches(SECRET, guardians(state)["old.a.com"].get("Guard-Info") or "")
+    assert asyncio.run(_replayed(state))
+
+
+def told(state: Path) -> set[str]:
+    """Every Guard-Info that the journal has ever told."""
+
+    async def read() -> set[str]:
+        async with await Store.open(str(state / "store.sqlite")) as store:
+            sides = [side for e in await store.journal("a.com") for side in (e.before, e.after)]
+            return {side.get("Guard-Info") or "" for side in sides if side}
+
+    return asyncio.run(read())
+
+
+async def _replayed(state: Path) -> bool:
+    async with await Store.open(str(state / "store.sqlite")) as store:
+        found = {one.row: one for one in await stored(store, "a.com")}
+        return replay(await store.journal("a.com")) == found
 
 
 def test_list() -> None:

@@ -16,7 +16,7 @@ from rwhoisd.config import ForwardConfig, LimitsConfig, build, options
 from tests.cli.test_readme import ROOT, console_blocks
 
 PAGE = (ROOT / "docs" / "operators" / "security.md").read_text(encoding="utf-8")
-_KEY = re.compile(r"`((?:limits|query|forward|programs)\.[a-z0-9_.]+)`")
+_KEY = re.compile(r"`((?:limits|query|forward|programs|pgp)\.[a-z0-9_.]+)`")
 
 
 def test_examples_of_the_configuration_are_taken() -> None:

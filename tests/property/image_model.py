@@ -171,7 +171,7 @@ def _holds(
         attribute = class_def.attribute(name)
         if attribute is None or (term.attribute and attribute is not wanted):
             continue
-        if without and attribute.private:
+        if (without and attribute.private) or attribute.name == "Guard-Info":
             continue
         if term.match is Match.BELOW:
             inner, outer = Network.from_text(value), Network.from_text(term.value)

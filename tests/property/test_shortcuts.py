@@ -1,7 +1,7 @@
 """What is skipped on the way of a query changes no answer: each shortcut against the long way."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 from unittest.mock import patch
@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from rwhoisd.directory import names
 from rwhoisd.directory.dialect import Compat
-from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import HierarchicalName, Network, hierarchical_value
 from rwhoisd.directory.routing import AreaTree, route
 from rwhoisd.image.reader import Image
+from rwhoisd.protocol.lines import is_clean_query
 from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.requests import QueryRequest
+from rwhoisd.protocol.session import Session
 from rwhoisd.query.ast import Query, Term
 from rwhoisd.query.parser import Allowed
-from rwhoisd.service.query import Finding, QueryAnswerer, at_once
+from rwhoisd.service.desk import Desks
+from rwhoisd.service.query import QueryAnswerer
 from rwhoisd.service.referrals import Referrals
 from tests.unit import service_kit as kit
 
@@ -38,7 +41,7 @@ def image() -> Image:
 def test_words_that_are_too_long_for_a_top_level_have_no_place(value: str) -> None:
     """The look at length and dots refuses only what the rules refuse."""
     shortly = hierarchical_value(value)
-    with patch.object(names, "_LONGEST_TOP_LEVEL", 1000):
+    with patch.object(names, "LONGEST_TOP_LEVEL", 1000):
         assert shortly == hierarchical_value(value)
 
 
@@ -110,23 +113,15 @@ def test_an_answer_is_what_was_found(
     """The short way from a line to its answer says what parsing, searching and routing say."""
     chosen = kit.settings(cast("Compat", compat), punts=PUNTS, allowed=allowed, skip_referrals=skip)
     answerer = QueryAnswerer(chosen)
-
-    def finished(answer: Reply | Finding) -> Reply:
-        while not isinstance(answer, Reply):
-            if (found := at_once(answer)) is not None:
-                answer = answerer.reply(found)
-        return answer
-
-    def short_way() -> Reply:
-        return finished(answerer.answer(image, limit, line))
-
-    def long_way() -> Reply:
-        return finished(answerer.finding(image, limit, line))
-
-    def outcome(ask: Callable[[], Reply]) -> Reply | tuple[int, str]:
-        try:
-            return ask()
-        except RwhoisError as error:
-            return int(error.code), error.detail
-
-    assert outcome(short_way) == outcome(long_way)
+    desk = Desks(answerer, 1 << 20).desk(image, limit)
+    reply = answerer.begin(image, limit, line)
+    assert isinstance(reply, Reply)
+    session = Session(chosen.dialect, b"", chosen.limits)
+    session.receive(line + b"\n")
+    request = session.next_request()
+    told = None
+    if is_clean_query(line):
+        assert request == QueryRequest(line)
+        told = (session.send(reply), reply.hits, reply.code or 0)
+    for _ in range(3):  # made, made and kept, from the cache
+        assert desk.answer(line) == told

@@ -460,3 +460,32 @@ def test_two_that_create_the_same_area_both_succeed(url: str) -> None:
             assert len(await objects(store)) == 4
 
     asyncio.run(run())
+
+
+def test_history_can_be_given_other_lines(url: str) -> None:
+    """All that was ever told of a class says the new lines; it replays, and no serial moves."""
+    secret, other = ("Comment", "secret"), ("Comment", "hash")
+
+    def lines(obj: Object) -> list[tuple[str, str]] | None:
+        if secret not in obj.lines:
+            return None
+        return [other if line == secret else line for line in obj.lines]
+
+    async def run() -> None:
+        async with store_with(url, network(1, secret), network(2), organization(1)) as (
+            store,
+            rows,
+        ):
+            await attempt(store, lambda c: c.modify(rows[0], network(1, other)))
+            await attempt(store, lambda c: c.delete(rows[1]))
+            before = await store.journal(AREA)
+            async with store.change(AREA, author="a", source="s") as change:
+                assert await change.rewrite_history("Network", lines) == 2
+            after = await store.journal(AREA)
+            assert [(e.serial, e.ordinal) for e in after] == [(e.serial, e.ordinal) for e in before]
+            assert not any(secret in o.lines for e in after for o in (e.before, e.after) if o)
+            assert replay(after) == {one.row: one for one in await stored(store)}
+            async with store.change(AREA, author="a", source="s") as change:
+                assert await change.rewrite_history("network", lines) == 0
+
+    asyncio.run(run())

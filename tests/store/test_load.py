@@ -269,6 +269,24 @@ def test_a_file_that_cannot_be_read_leaves_the_area_as_it_was(url: str, tmp_path
     with_store(url, work)
 
 
+def test_the_indexes_are_there_after_a_first_load_and_after_one_that_failed(
+    url: str, tmp_path: Path
+) -> None:
+    async def work(store: Store) -> None:
+        conf = lay(tmp_path)
+        installation = arin.read_installation(conf)
+        text = (tmp_path / DATA).read_bytes()
+        (tmp_path / DATA).unlink()
+        with pytest.raises(FormatError, match="cannot be read"):
+            await import_installation(store, installation)
+        assert await store.schema_differences() == []
+        (tmp_path / DATA).write_bytes(text)
+        assert (await import_installation(store, installation)).areas[0].added
+        assert await store.schema_differences() == []
+
+    with_store(url, work)
+
+
 def test_the_serial_of_the_file_is_shown_until_the_store_is_ahead(url: str, tmp_path: Path) -> None:
     async def serial(store: Store) -> str:
         (area,) = await store.areas()

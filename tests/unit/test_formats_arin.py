@@ -360,6 +360,19 @@ def test_files_without_list_come_by_name(read: Callable[[Changes], Installation]
     assert found == [("B.txt", (4, 0)), ("a.txt", (4, 1)), ("b.txt", (4, 2))]
 
 
+@pytest.mark.parametrize("kind", ["DATA", "EXACT"])
+@pytest.mark.parametrize("path", ["../outside.txt", "a/../../outside.txt", "/etc/hosts"])
+def test_a_list_names_files_of_the_tree_only(
+    read: Callable[[Changes], Installation], path: str, kind: str
+) -> None:
+    """Who may change data may not be who may choose what the server reads."""
+    listing = f"type:{kind}\nfile:{path}\nfile_no:1\n---\ntype:DATA\nfile:{DATA}\nfile_no:2\n"
+    installation = read({DATA: "Name:here\n", "a/data/thing/local.db": listing})
+    assert [obj.get("Name") for obj in objects(installation)] == ["here"]
+    (finding,) = (f for f in installation.findings if "leaves the tree" in f.message)
+    assert path in finding.message
+
+
 def test_a_list_decides_over_files_numbers_and_order(
     read: Callable[[Changes], Installation],
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import IndexType, Schema
@@ -143,3 +144,17 @@ def test_a_hashed_secret_finds_too(tmp_path: Path) -> None:
     )
     one = talk(tmp_path, [guardian, *OBJECTS[1:]])
     assert ids(one.say("-security on request pw one", "555-1234")) == ["1.a.com", "%ok", "%ok"]
+
+
+@pytest.mark.parametrize("compat", ["arin", "rfc"])
+def test_a_password_is_searched_in_neither_mode(tmp_path: Path, compat: Compat) -> None:
+    """ARIN's server has a guardian's password guessed letter by letter behind an "and"."""
+    own = (kit.attribute("Guard-Scheme"), kit.attribute("Guard-Info", IndexType.ALL, private=True))
+    schema = Schema((HOST, replace(kit.GUARDIAN, own_attributes=own)))
+    reader = kit.open_reader(tmp_path, (replace(AREA, schema=schema),), OBJECTS, compat)
+    one = kit.Talk(Service(reader, kit.settings(compat), Ports()), "127.0.0.1")
+    one.session.peer.holdconnect = True
+    for proof in ("-status", "-security on request pw one"):
+        one.say(proof)
+        for guess in ("id=G1.a.com and guard-info=o*", "id=G1.a.com and one", "guard-info=o*"):
+            assert one.say(guess)[-1].startswith("%error 230"), guess

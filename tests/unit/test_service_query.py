@@ -1,13 +1,12 @@
 """Queries: records, referrals, codes, the answer cache."""
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rwhoisd.directory.dialect import Compat
-from rwhoisd.protocol.replies import Reply
+from rwhoisd.protocol.replies import Told
 from rwhoisd.service.cache import AnswerCache
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.referrals import punt_texts
@@ -115,49 +114,45 @@ def test_punts_are_verbatim_but_comments() -> None:
     assert punt_texts(lines) == ("rwhois://a", "anything", "\xc3\xa9")
 
 
-def keep(cache: AnswerCache, version: tuple[int, int], key: Hashable, reply: Reply) -> None:
-    cache.put(version, key, reply)
-    cache.put(version, key, reply)  # the second time counts
+def keep(cache: AnswerCache, key: bytes, answer: bytes = b"x" * 500) -> None:
+    cache.put(key, (answer, 1, 0))
+    cache.put(key, (answer, 1, 0))  # the second time counts
+
+
+def kept(cache: AnswerCache, key: bytes) -> Told | None:
+    return cache.young.get(key) or cache.again(key)
 
 
 def test_cache_keeps_nothing_for_those_who_never_repeat() -> None:
     cache = AnswerCache(octets=1 << 20)
-    now = (1, 1)
-    assert cache.get(now, "a") is None
-    cache.put(now, "a", Reply(b"one"))
-    assert cache.get(now, "a") is None
-    cache.put(now, "a", Reply(b"one"))
-    assert cache.get(now, "a") == Reply(b"one")
+    cache.put(b"a", (b"one", 1, 0))
+    assert kept(cache, b"a") is None
+    cache.put(b"a", (b"one", 1, 0))
+    assert kept(cache, b"a") == (b"one", 1, 0)
 
 
 def test_cache_is_bounded_and_forgets_with_the_image() -> None:
     cache = AnswerCache(octets=20_000)
-    now, later = (1, 1), (1, 2)
-    assert cache.get(now, "a") is None
     for number in range(1000):
-        keep(cache, now, number, Reply(b"x" * 500))
-    kept = [n for n in range(1000) if cache.get(now, n) is not None]
-    assert 5 <= len(kept) <= 20
-    assert kept[-1] == 999
-    keep(cache, now, "big", Reply(b"x" * 20_000))
-    assert cache.get(now, "big") is None
-    assert cache.get(later, 999) is None
-    keep(cache, now, "late", Reply())  # made from an image that is gone
-    assert cache.get(later, "late") is None
+        keep(cache, b"%d" % number)
+    found = [n for n in range(1000) if kept(cache, b"%d" % n) is not None]
+    assert 5 <= len(found) <= 20
+    assert found[-1] == 999
+    keep(cache, b"big", b"x" * 20_000)
+    assert kept(cache, b"big") is None
+    cache.clear()
+    assert kept(cache, b"999") is None
 
 
 def test_cache_keeps_what_is_used() -> None:
     cache = AnswerCache(octets=20_000)
-    version = (1, 1)
-    cache.get(version, "hot")
-    keep(cache, version, "hot", Reply(b"hot"))
+    keep(cache, b"hot", b"hot")
     for number in range(500):
-        keep(cache, version, number, Reply(b"x" * 500))
-        assert cache.get(version, "hot") == Reply(b"hot")
+        keep(cache, b"%d" % number)
+        assert kept(cache, b"hot") == (b"hot", 1, 0)
 
 
 def test_no_cache() -> None:
     cache = AnswerCache(octets=0)
-    cache.get((1, 1), "a")
-    cache.put((1, 1), "a", Reply(b"x"))
-    assert cache.get((1, 1), "a") is None
+    keep(cache, b"a", b"x")
+    assert kept(cache, b"a") is None

@@ -13,6 +13,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import QueryRequest
 from rwhoisd.service import guardians as module
+from rwhoisd.service import hashing
 from rwhoisd.service.guardians import MOST_HASHES, is_clear
 from rwhoisd.service.hashing import argon2_hash, argon2_matches
 from rwhoisd.service.ports import Ports
@@ -139,11 +140,13 @@ def test_nothing_is_computed_for_those_who_ask_for_what_is_not_guarded(tmp_path:
     [
         pytest.param("-security off", "1.a.com", False, id="nobody in particular"),
         pytest.param("-security on request pw x", "4.a.com", False, id="not guarded"),
-        pytest.param("-security on request pw x", "2.a.com", False, id="a clear guardian"),
+        pytest.param("-security on request pw clear", "2.a.com", False, id="proven"),
+        pytest.param("-security on request pw x", "2.a.com", True, id="a clear guardian"),
+        pytest.param("-security on request pw x", "3.a.com", True, id="no guardian"),
         pytest.param("-security on request pw x", "1.a.com", True, id="a hashed guardian"),
     ],
 )
-def test_only_a_hash_makes_a_query_wait(
+def test_only_a_guess_makes_a_query_wait(
     tmp_path: Path, offer: str, query: str, waits: bool
 ) -> None:
     one = kit(tmp_path)
@@ -163,6 +166,7 @@ def test_hashes_of_one_request_are_bounded(tmp_path: Path, monkeypatch: pytest.M
         return info == f"{secret}-hashed"
 
     monkeypatch.setattr(module, "argon2_matches", quick)
+    monkeypatch.setattr(module, "argon2_refusal", lambda info: "")
     count = MOST_HASHES + 4
     objects = []
     for number in range(count):
@@ -177,6 +181,97 @@ def test_hashes_of_one_request_are_bounded(tmp_path: Path, monkeypatch: pytest.M
     # what was computed is remembered, so that the next one comes further
     assert one.pins("contact Name=x") == [str(count - 1)]
     assert one.aside.works == count
+
+
+@dataclass
+class Computed:
+    """Counts the hashes of argon2 that are computed; each is of another secret."""
+
+    hashes: int = 0
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Computed:
+    found = Computed()
+
+    def counting(*arguments: Any) -> bool:
+        found.hashes += 1
+        return False
+
+    monkeypatch.setattr(hashing, "verify_secret", counting)
+    return found
+
+
+# However a guardian keeps its secret, and whether it is there at all.
+KINDS = {
+    "argon2id": f"Guard-Scheme:argon2id|Guard-Info:{HASH}",
+    "a hash that is refused": "Guard-Scheme:argon2id|Guard-Info:$argon2id$v=19$m=1,t=1,p=1$x$y",
+    "clear": "Guard-Scheme:pw|Guard-Info:clear",
+    "crypt-pw": "Guard-Scheme:crypt-pw|Guard-Info:ab2Vqm.AnTodk",
+    "no crypt(3) hash": "Guard-Scheme:crypt-pw|Guard-Info:x",
+    "pgp": "Guard-Scheme:pgp|Guard-Info:0123456789ABCDEF0123456789ABCDEF01234567",
+    "unknown scheme": "Guard-Scheme:smoke|Guard-Info:x",
+    "without secret": "Guard-Scheme:pw",
+    "none": "",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(("1.a.com",), id="query"),
+        pytest.param(("-xfer a.com class=contact",), id="transfer"),
+        pytest.param(
+            ("-register on del x@a.com", "ID: 1.a.com", "Updated: 2024", "-register off"),
+            id="registration",
+        ),
+    ],
+)
+def test_a_guess_costs_the_same_whoever_guards(
+    tmp_path: Path, computed: Computed, kind: str, lines: tuple[str, ...]
+) -> None:
+    objects = [entry("a.com", "contact", "ID:1.a.com|Name:x|Guardian:9.a.com|Updated:2024|Pin:1")]
+    if KINDS[kind]:
+        objects.append(entry("a.com", "guardian", f"ID:9.a.com|{KINDS[kind]}"))
+    one = kit(tmp_path, *objects)
+    for number, offer in enumerate(("pw wrong", "crypt-pw wrong", "argon2id x", "pw wr\xf6ng"), 1):
+        said = one.talk.say(f"-security on request {offer}", *lines)
+        assert computed.hashes == one.failures.total == number
+        # asked again nothing is computed, whoever guards
+        assert one.talk.say(*lines) == said[1:]
+        assert computed.hashes == one.failures.total == number
+
+
+def test_adding_to_an_area_costs_the_same_whoever_guards_it(
+    tmp_path: Path, computed: Computed
+) -> None:
+    for number, kind in enumerate(KINDS.values()):
+        guardians = [entry("b.net", "guardian", f"ID:G.b.net|{kind}")] if kind else []
+        contact = entry("b.net", "contact", "ID:5.b.net|Name:x|Pin:45")
+        one = kit(tmp_path / str(number), contact, *guardians)
+        lines = ("Auth-Area: b.net", "Class-Name: contact", "Name: New", "-register off")
+        said = one.talk.say("-security on request pw wrong", "-register on add x@a.com", *lines)
+        assert said[-1] == "%error 420 Registration Not Authorized"
+        assert computed.hashes == number + 1
+
+
+def test_what_guesses_cost_is_bounded(tmp_path: Path, computed: Computed) -> None:
+    objects = [
+        entry("a.com", "contact", f"ID:{n}.a.com|Name:x|Guardian:g{n}.a.com|Pin:{n}")
+        for n in range(MOST_HASHES + 4)
+    ]
+    one = kit(tmp_path, *objects)
+    one.talk.say("-security on request pw wrong", "contact Name=x")
+    assert computed.hashes == MOST_HASHES
+    one.talk.say("contact Name=x", "contact Name=x", "contact Name=x")
+    assert computed.hashes == MOST_HASHES + 4
+
+
+def test_who_is_proven_waits_for_nothing(tmp_path: Path, computed: Computed) -> None:
+    one = kit(tmp_path)
+    assert one.pins("-security on request pw clear", "2.a.com", "3.a.com", "2.a.com") == ["42"] * 2
+    assert computed.hashes == 0
 
 
 def test_a_transfer_shows_hashed_guardians_what_is_theirs(tmp_path: Path) -> None:
@@ -200,6 +295,7 @@ def test_a_transfer_shows_hashed_guardians_what_is_theirs(tmp_path: Path) -> Non
         pytest.param("4.a.com", 0, id="not guarded"),
         pytest.param("nothing", 0, id="not found"),
         pytest.param("-xfer a.com class=contact", 3, id="transfer"),
+        pytest.param("-xfer 10.0.0.0/8", 1, id="transfer of what is not guarded"),
     ],
 )
 def test_a_guardian_that_is_not_satisfied_is_charged_once(
@@ -292,7 +388,6 @@ def test_a_registered_secret_is_hashed(tmp_path: Path) -> None:
     stored = list(one.registry.rows.values())[-1]
     assert stored.get("Guard-Scheme") == "argon2id"
     assert argon2_matches("hush", stored.get("Guard-Info") or "")
-    assert one.aside.works == 1
 
 
 def test_a_registered_hash_stays(tmp_path: Path) -> None:

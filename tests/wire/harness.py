@@ -13,7 +13,12 @@ import uvloop
 from rwhoisd.directory.access import EVERYONE, AccessRules
 from rwhoisd.directory.dialect import ARIN, Dialect
 from rwhoisd.protocol.replies import Reply
-from rwhoisd.protocol.requests import DirectiveRequest, QueryRequest, Request
+from rwhoisd.protocol.requests import (
+    DirectiveRequest,
+    PayloadRequest,
+    RefusedRequest,
+    Request,
+)
 from rwhoisd.protocol.session import Peer, Session, SessionLimits
 from rwhoisd.server.limits import LimitSettings, LimitTable, WorkerLimits
 from rwhoisd.server.querylog import OFF, LogSettings, QueryLog
@@ -37,11 +42,17 @@ class EchoService:
     def session(self, address: str) -> Session:
         return Session(self.dialect, self.banner, SessionLimits(), address)
 
+    def desk(self, peer: Peer) -> None:
+        """All of them go through ``handle``."""
+        del peer
+
     def handle(self, peer: Peer, request: Request) -> Reply | Awaitable[Reply]:
         if isinstance(request, DirectiveRequest):
             return self._directive(peer, request)
-        if not isinstance(request, QueryRequest):
+        if isinstance(request, RefusedRequest):
             return Reply(b"", request.code, request.detail)
+        if isinstance(request, PayloadRequest):
+            return Reply(b"%d octets\n" % len(request.data))
         word, _, rest = request.line.partition(b" ")
         if word == b"fault":
             raise KeyError("a fault of ours")

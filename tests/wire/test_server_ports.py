@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -250,7 +251,19 @@ _ENTRY: Entry = (1767225599.25, "192.0.2.77", "*:4321", b'na"me\xe9\x01 \n', 3, 
     ],
 )
 def test_line_of_the_query_log(settings: LogSettings, line: bytes) -> None:
-    assert Formatter(settings).lines([_ENTRY]) == [line]
+    assert Formatter(settings).lines([_ENTRY]) == line
+
+
+def test_lines_of_the_query_log_do_not_depend_on_each_other() -> None:
+    texts = [b"ten", b'"a b"', b"", b"back\\slash", b"jos\xe9", b"a\nb", b"x*"]
+    outcomes = [(3, 0, 41), (3, 0, 41), (0, 230, 5)]
+    entries = [
+        (1767225599.25 + number / 3000, f"192.0.2.{number // 5}", "*:4321", text, *outcome)
+        for number, (text, outcome) in enumerate(product(texts, outcomes))
+    ]
+    formatter = Formatter(LogSettings(form="json"))
+    for some in (entries, entries[:3], [*entries[:3], *entries[-3:]]):
+        assert formatter.lines(some) == b"".join(formatter.lines([entry]) for entry in some)
 
 
 def test_query_log_loses_nothing_on_close(tmp_path: Path) -> None:

@@ -1,0 +1,199 @@
+"""What one word finds, as it is sent: the shortest way through the index.
+
+Nearly all that is asked is one word, perhaps behind a class, and what it finds lies in one class
+of one area; then the index has it in answer order. Each method gives None when it is not so: the
+long way (search.py) has to look. tests/property/test_shortcuts.py holds both to one answer.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from struct import Struct
+from typing import Any, Final
+
+from rwhoisd.directory.names import Network
+from rwhoisd.image import keys
+from rwhoisd.image.reader import Image
+from rwhoisd.image.scopes import Plan
+
+# Records as they are sent, how many they are, and whether the limit cut any off.
+Found = tuple[bytes, int, bool]
+
+NOTHING: Final[Found] = (b"", 0, False)
+_ENTRY_OCTETS: Final = keys.ENTRY.size
+_ADDRESS_KEY: Final = Struct(">2sIB").pack
+_NETWORK_4: Final = keys.FAMILIES[4][0]
+# Networks at least this large are few: what an image has of them is remembered by their bits.
+_LARGE_BITS: Final = 16
+_REMEMBERED: Final = 1024  # large networks, and first octets
+MOST_AT_ONCE: Final = 256  # objects of an answer in one piece
+_FEW: Final = 4  # keys read before it is known whether a range has many
+
+
+class Words:
+    """Looks into one version of an image (or a view of it), for clients with one limit."""
+
+    __slots__ = (
+        *(
+            "_around",
+            "_begins",
+            "_cut_keys",
+            "_cursor",
+            "_data",
+            "_get",
+            "_joined",
+            "_large",
+            "_lengths",
+        ),
+        *("_limit", "_offsets", "_pair_of", "_shortest", "_terms"),
+    )
+
+    def __init__(self, image: Image, limit: int) -> None:
+        """``limit``: objects in an answer; 0 is no limit."""
+        self._limit = limit
+        self._get: Callable[..., Any] = image.txn.get
+        self._terms = image.env.terms
+        self._cursor = image.txn.cursor(image.env.terms)
+        self._cut_keys = image.txn.stat(image.env.long)["entries"] > 0
+        self._pair_of = image.scopes.pair_of
+        files = image.generation.files
+        self._data, self._offsets, self._joined = files.data, files.offsets, files.joined
+        self._around = image.postings_around
+        lengths = [(length, 32 - length) for length in image.lengths[4]]
+        self._lengths = [pair for pair in lengths if pair[0] > _LARGE_BITS]
+        self._shortest = [pair for pair in lengths if pair[0] <= _LARGE_BITS]
+        self._large: dict[int, bytes | None] = {}  # leading bits → postings, None: a long one
+        self._begins: dict[bytes, bool] = {}
+
+    def equal(self, plan: Plan, word: bytes) -> Found | None:
+        """What has ``word``, in upper case, as a value: one get for all classes."""
+        value = self._get(keys.EXACT + word, None, self._terms)
+        if value is None:
+            return NOTHING
+        if len(value) == _ENTRY_OCTETS:
+            scope, record = keys.ENTRY.unpack(value)
+            if scope not in plan.text:
+                return NOTHING
+            offsets = self._offsets
+            return self._data[offsets[record] : offsets[record + 1]], 1, False
+        if not value:
+            return None
+        flat, scopes = keys.entries(value), plan.text
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return self._found(tuple(dict.fromkeys([n for scope, n in pairs if scope in scopes])))
+
+    def around_address(self, plan: Plan, word: bytes, address: int) -> Found | None:
+        """The networks around an IPv4 address, most specific first; ``word`` is how it stands."""
+        if self._is_text(word):
+            return None  # the same may be the text of another attribute
+        get, terms = self._get, self._terms
+        postings = []
+        for length, spare in self._lengths:
+            key = _ADDRESS_KEY(_NETWORK_4, address >> spare << spare, length)
+            value = get(key, None, terms)
+            if value is not None:
+                if not value:
+                    return None
+                postings.append(value)
+        try:
+            large = self._large[address >> _LARGE_BITS]
+        except KeyError:
+            large = self._large_networks(address)
+        if large is None:
+            return None
+        postings.append(large)
+        return self._networks(plan, keys.entries(b"".join(postings)))
+
+    def around(self, plan: Plan, word: bytes, network: Network) -> Found | None:
+        """The same for any network: itself, then those around it."""
+        if self._get(keys.EXACT + word, None, self._terms) is not None:
+            return None
+        flat = self._around(network)
+        return None if flat is None else self._networks(plan, flat)
+
+    def _networks(self, plan: Plan, flat: tuple[int, ...]) -> Found | None:
+        if not flat:
+            return NOTHING
+        return self._found(flat[1::2]) if self._one_class(plan.networks, flat[::2]) else None
+
+    def _large_networks(self, address: int) -> bytes | None:
+        """The postings of the large networks around an address; None when one is long."""
+        found = []
+        for length, spare in self._shortest:
+            key = _ADDRESS_KEY(_NETWORK_4, address >> spare << spare, length)
+            value = self._get(key, None, self._terms)
+            if value is not None:
+                found.append(value)
+        postings = None if b"" in found else b"".join(found)
+        if len(self._large) >= _REMEMBERED:
+            self._large.clear()
+        self._large[address >> _LARGE_BITS] = postings
+        return postings
+
+    def _is_text(self, text: bytes) -> bool:
+        """Whether an address is the text of a value as well; mostly none begins like it."""
+        octet = text[: text.index(b".") + 1]
+        begins = self._begins.get(octet)
+        if begins is None:
+            low = keys.EXACT + octet
+            begins = self._cursor.set_range(low) and bytes(self._cursor.key()).startswith(low)
+            if len(self._begins) >= _REMEMBERED:
+                self._begins.clear()
+            self._begins[octet] = begins
+        return begins and self._get(keys.EXACT + text, None, self._terms) is not None
+
+    def beginning(self, plan: Plan, word: bytes) -> Found | None:
+        """What has a value that begins with ``word``: one range of keys.
+
+        When it ends before the limit, or there is one class only; else answers are not in the
+        order of keys.
+        """
+        low, limit, cursor = keys.EXACT + word, self._limit, self._cursor
+        if not cursor.set_range(low):
+            return NOTHING
+        most = limit or MOST_AT_ONCE
+        found: Any = cursor.iternext()
+        pairs = list(islice(found, _FEW))
+        if len(pairs) == _FEW and pairs[-1][0].startswith(low):
+            pairs += islice(found, max(most + 1 - _FEW, 0))
+        while pairs and not pairs[-1][0].startswith(low):
+            pairs.pop()
+        if not pairs:
+            return NOTHING
+        values = [value for _, value in pairs]
+        posting = b"".join(values)
+        if len(posting) != _ENTRY_OCTETS * len(values) or b"" in values:
+            return None  # not one entry each
+        if self._cut_keys and max([len(stored) for stored, _ in pairs]) > keys.CUT:
+            return None  # keys that may be out of order
+        flat = keys.entries(posting)
+        if not self._one_class(plan.text, flat[::2]):
+            return None
+        records = flat[1::2]
+        if len(records) > most and (  # there may be more than were read
+            not limit or len(plan.looks) > 1 or len(set(records)) <= limit
+        ):
+            return None
+        return self._found(records)
+
+    def _one_class(self, allowed: frozenset[int], scopes: Sequence[int]) -> bool:
+        """Whether all scopes are looked for, and are of one class of one area."""
+        first = scopes[0]
+        if scopes.count(first) == len(scopes):
+            return first in allowed
+        if not allowed.issuperset(scopes):
+            return False
+        return self._pair_of(min(scopes)) is self._pair_of(max(scopes))
+
+    def _found(self, records: tuple[int, ...]) -> Found | None:
+        """Records in answer order, which may repeat, as they are sent."""
+        count = len(records)
+        if count > 1 and len(set(records)) < count:
+            records = tuple(dict.fromkeys(records))
+            count = len(records)
+        limit = self._limit
+        exceeded = 0 < limit < count
+        if exceeded:
+            records, count = records[:limit], limit
+        if count > MOST_AT_ONCE:
+            return None
+        return self._joined(records), count, exceeded

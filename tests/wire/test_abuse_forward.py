@@ -1,0 +1,250 @@
+"""Servers that mislead the queries which are forwarded to them (RFC 2167 §3.3.4)."""
+
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from rwhoisd.directory.access import EVERYONE
+from rwhoisd.server.forward import StreamConnector
+from tests.wire.abuse import abused, connect, rest, while_answered
+from tests.wire.process import Process, until
+
+BANNER = b"%rwhois V-1.5:00000000:00 stub (stub)\r\n"
+ALLOW = ["127.0.0.0/8"]
+Answer = Callable[[socket.socket], None]
+
+
+class Stub(socketserver.ThreadingTCPServer):
+    """A server on loopback that answers as it likes."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.port: int = self.server_address[1]
+        self.asked = 0
+        self.answer: Answer = lambda client: client.sendall(b"%ok\r\n")
+
+    def finish_request(self, request: object, client_address: object) -> None:
+        """Banner, a line, the answer."""
+        assert isinstance(request, socket.socket)
+        self.asked += 1
+        request.settimeout(30)
+        with suppress(OSError):
+            request.sendall(BANNER)
+            request.recv(4096)
+            self.answer(request)
+
+    def url(self, area: str = ".") -> str:
+        """The referral to it."""
+        return f"rwhois://127.0.0.1:{self.port}/auth-area={area}"
+
+
+@contextmanager
+def stubs(count: int) -> Iterator[list[Stub]]:
+    """So many of them."""
+    servers = [Stub() for _ in range(count)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield servers
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def _says(*lines: str) -> Answer:
+    return lambda client: client.sendall("".join(f"{x}\r\n" for x in lines).encode("latin-1"))
+
+
+def _refers(*urls: str) -> Answer:
+    return _says(*(f"%referral {url}" for url in urls), "%ok")
+
+
+@contextmanager
+def forwarding(folder: Path, punt: str, **limits: object) -> Iterator[Process]:
+    """A server that refers everything unknown to ``punt`` and may ask on loopback."""
+    forward = {"allow": ALLOW, "seconds": 2, **limits}
+    with abused(folder, referral={"punt": [punt]}, forward=forward) as server:
+        yield server
+
+
+def ask(server: Process, line: bytes = b"198.51.100.1") -> bytes:
+    """The answer with referrals followed."""
+    with connect(server, seconds=60) as client:
+        client.sendall(b"-forward on\r\n" + line + b"\r\n")
+        return rest(client).partition(b"%ok\r\n")[2]
+
+
+def test_referrals_in_a_circle_end(tmp_path: Path) -> None:
+    """A server is asked once; its way back to us, to itself or to another one is not taken."""
+    with stubs(2) as (one, other), forwarding(tmp_path, one.url()) as server:
+        ours = f"rwhois://127.0.0.1:{server.port}/auth-area=."
+        one.answer = _refers(other.url(), one.url("a.example"), ours)
+        other.answer = _refers(one.url(), other.url("b.example"), ours)
+        with while_answered(server):
+            begun = time.monotonic()
+            assert ask(server) == b"%error 230 No objects found\r\n"
+            assert time.monotonic() - begun < 20
+        assert (one.asked, other.asked) == (1, 1)
+
+
+def test_a_chain_of_referrals_is_followed_so_far(tmp_path: Path) -> None:
+    """forward.depth"""
+    with stubs(7) as chain, forwarding(tmp_path, chain[0].url(), depth=3) as server:
+        for number, stub in enumerate(chain[:-1]):
+            stub.answer = _refers(chain[number + 1].url(f"a{number}.example"))
+        with while_answered(server):
+            ask(server)
+        assert [stub.asked for stub in chain] == [1, 1, 1, 0, 0, 0, 0]
+
+
+def test_many_referrals_are_followed_to_so_many_servers(tmp_path: Path) -> None:
+    """forward.servers; the log tells of the first that were not followed."""
+    with stubs(9) as (first, *others), forwarding(tmp_path, first.url(), servers=4) as server:
+        first.answer = _refers(
+            *(stub.url(f"a{n}.example") for n, stub in enumerate(others)),
+            *(f"rwhois://h{n}.invalid:4321/auth-area=b{n}.example" for n in range(5000)),
+        )
+        with while_answered(server):
+            ask(server)
+        assert sum(stub.asked for stub in others) == 3
+        until(lambda: "more referrals not followed" in server.log())
+        assert server.log().count("not followed") < 20
+
+
+def _endless(client: socket.socket) -> None:
+    while True:
+        client.sendall(b"network:Network-Name:ENDLESS\r\n" * 100)
+
+
+def _slow(client: socket.socket) -> None:
+    while True:
+        client.sendall(b"x")
+        time.sleep(0.1)
+
+
+MISLEADING = [
+    pytest.param(_endless, id="an endless answer"),
+    pytest.param(_slow, id="a slow answer"),
+    pytest.param(lambda client: time.sleep(20), id="no answer"),
+    pytest.param(lambda client: client.sendall(bytes(range(256)) * 300), id="garbage"),
+    pytest.param(lambda client: client.sendall(b"\n" * 250_000), id="empty lines"),
+    pytest.param(lambda client: client.sendall(b"%\n" * 100_000), id="short lines"),
+    pytest.param(lambda client: client.sendall(b"a:b:c\n" * 40_000 + b"%ok\n"), id="lines"),
+    pytest.param(lambda client: client.sendall(b"x" * 250_000), id="a long line"),
+    pytest.param(
+        lambda client: client.sendall(b"%referral rwhois://h/\n" * 10_000), id="referrals"
+    ),
+    pytest.param(lambda client: client.sendall(b"%referral \n\0%ok\0\n"), id="NUL"),
+    pytest.param(lambda client: client.close(), id="gone"),
+]
+
+
+@pytest.fixture(scope="module")
+def misled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stub, Process]]:
+    """A server and the one that it asks."""
+    with (
+        stubs(1) as (stub,),
+        forwarding(tmp_path_factory.mktemp("misled"), stub.url(), octets=1 << 18) as server,
+    ):
+        yield stub, server
+
+
+@pytest.mark.parametrize("answer", MISLEADING)
+def test_answers_that_mislead(misled: tuple[Stub, Process], answer: Answer) -> None:
+    """forward.seconds, forward.octets: whatever another server says, its client gets one end."""
+    stub, server = misled
+    stub.answer = answer
+    before = stub.asked
+    with while_answered(server, growth=96 << 20):
+        threads = [threading.Thread(target=ask, args=(server,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        said = ask(server)
+        for thread in threads:
+            thread.join(60)
+    assert stub.asked == before + 4
+    assert said.count(b"%ok\r\n") + said.count(b"%error ") == 1
+    assert said.endswith(b"\r\n")
+    assert len(said) < 1 << 20
+
+
+def test_so_many_queries_are_forwarded_at_once(tmp_path: Path) -> None:
+    """forward.at_once: others wait, for forward.seconds at most."""
+    with stubs(1) as (stub,), forwarding(tmp_path, stub.url(), at_once=2) as server:
+        asking, most, lock = 0, 0, threading.Lock()
+
+        def wait(client: socket.socket) -> None:
+            nonlocal asking, most
+            with lock:
+                asking += 1
+                most = max(most, asking)
+            while client.recv(100):  # until it is given up
+                pass
+            with lock:
+                asking -= 1
+
+        stub.answer = wait
+        said: list[bytes] = []
+        with while_answered(server):
+            threads = [threading.Thread(target=lambda: said.append(ask(server))) for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+        assert len(said) == 12
+        assert 1 <= most <= 4  # the stub may hear late of an end
+        busy = b"%error 402 Unidentified error: too many queries are forwarded\r\n"
+        assert said.count(busy) >= 4
+        assert all(one.startswith(b"%error 402 Unidentified error: ") for one in said)
+
+
+NOT_ASKED = [
+    *("127.0.0.1", "127.1.2.3", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1"),
+    *("169.254.169.254", "100.64.0.1", "192.0.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255"),
+    *("::", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1", "::127.0.0.1"),
+    *("64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::1", "2001::1", "fe80::1", "fec0::1"),
+    *("fc00::1", "fd00::1", "ff02::1", "2001:db8::1"),
+]
+
+
+@pytest.mark.parametrize("address", NOT_ASKED)
+def test_special_addresses_are_not_asked(address: str) -> None:
+    assert not StreamConnector(EVERYONE).may_ask(address)
+
+
+@pytest.mark.parametrize("port", [22, 25, 80, 443, 1023])
+def test_a_public_address_is_asked_at_no_port_of_other_services(port: int) -> None:
+    connector = StreamConnector(EVERYONE)
+    assert connector.may_ask("9.9.9.9", 43)
+    assert connector.may_ask("9.9.9.9", 4321)
+    assert not connector.may_ask("9.9.9.9", port)
+
+
+HOSTS = [
+    *("127.0.0.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "0", "0.0.0.0"),
+    *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "localhost"),
+]
+
+
+def test_nothing_leads_to_this_machine(tmp_path: Path) -> None:
+    """However an address is written, and whatever a name resolves to: without forward.allow
+    the server is asked nothing, and its client is told that there is no answer."""
+    with stubs(1) as (first,):
+        urls = [f"rwhois://{host}:{first.port}/auth-area=a{n}." for n, host in enumerate(HOSTS)]
+        forward = {"seconds": 5, "servers": 64}
+        with abused(tmp_path, referral={"punt": urls}, forward=forward) as server:
+            with while_answered(server):
+                assert ask(server).startswith(b"%error ")
+            assert first.asked == 0
+            assert "is not public" in server.log()
