@@ -70,17 +70,33 @@ async def build_locked(
     reverse: bool = False,
 ) -> None:
     """Build and switch, while the folder's lock is held."""
+    number = await build_aside(source, folder, eol, progress, reverse=reverse)
+    folder.switch(number, 0)
+    folder.remove_others(number)
+
+
+async def build_aside(
+    source: Source,
+    folder: Folder,
+    eol: bytes,
+    progress: Progress | None = None,
+    *,
+    reverse: bool = False,
+) -> int:
+    """Build a generation that nobody is served from as yet; its number.
+
+    Who builds without the lock may lose it to another builder, which is an ImageError.
+    """
     number = folder.next_generation()
     place = folder.generation(number)
-    place.mkdir()
     try:
         with _no_collection(), writing(place):
+            place.mkdir()
             await _Build(source, place, eol, progress or _silent, reverse=reverse).run()
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
-    folder.switch(number, 0)
-    folder.remove_others(number)
+    return number
 
 
 def _silent(what: str, done: int, total: int | None) -> None:

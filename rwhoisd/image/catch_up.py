@@ -115,6 +115,21 @@ async def _catch_up(
     return changed
 
 
+async def renew(source: Source, generation: Generation) -> int | None:
+    """Bring a generation that is not served up to ``source``: how many objects changed.
+
+    None, when that takes a build. Raises: ImageError.
+    """
+    image = generation.version()
+    wanted = await _wanted(source, image)
+    if wanted is None:
+        return None
+    if wanted.areas != image.areas or wanted.serials != image.serials:
+        with writing(generation.place):
+            _Update(generation, image, wanted).run()
+    return len(wanted.stored)
+
+
 async def _wanted(source: Source, image: Image) -> _Wanted | None:
     """What is to be changed; None when a build is needed or faster."""
     areas, serials = await source.areas(), await source.serials()

@@ -432,6 +432,12 @@ class Image:
                         return
                     yield scope, int.from_bytes(entry[-4:])
 
+    def has_entry(self, stored: bytes, scope: int, record: int) -> bool:
+        """Whether a long posting has an entry."""
+        entry = keys.LISTED.pack(scope, *self.order(record), record)
+        with self.txn.cursor(self.env.many) as cursor:
+            return bool(cursor.set_key_dup(stored, entry))
+
     def terms_between(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         """Keys in ``[low, high)`` in their order, each as it is stored, and with its posting."""
         start, stop = keys.stored_range(low, high)

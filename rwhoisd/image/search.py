@@ -271,6 +271,17 @@ class _Branch:
                 find = _find(image, chain[0], kind, plan, bound, concealed=concealed)
                 if find is not None:
                     self._finds[kind, concealed] = find
+        if len(chain) > 1 and not (sees and image.conceals):
+            self._narrow(chain[1:])
+
+    def _narrow(self, terms: Sequence[Term]) -> None:
+        """Look in long postings for those records only that the rarest of the tests may take."""
+        image, pairs = self._image, [look.pair for look in self._plans[0][0].looks]
+        found = (_takers(image, pairs, term) for term in terms)
+        fewest = min((some for some in found if some is not None), key=len, default=None)
+        for find in self._finds.values():
+            if isinstance(find, _Keys):
+                find.among = fewest
 
     def prepare(self) -> Iterator[int]:
         """What has to be done before all else; gives stops only."""
@@ -369,6 +380,26 @@ def _pass(image: Image, pair: Pair, record: int, tests: Sequence[_Test], sees: S
     return all(test.holds(pair, lines) for test in tests)
 
 
+_ADDED: Final = ("auth-area", "class-name")  # lines that are shown when an object has none
+
+
+def _takers(image: Image, pairs: Sequence[Pair], term: Term) -> Sequence[int] | None:
+    """All records that a test by a term may take, and some more; None when they are many.
+
+    They are known when an index has every value that the test looks at: it does if it names an
+    attribute that all classes have in the text index. What no index has for want of rights, the
+    test passes by as well.
+    """
+    text = term.value.encode("latin-1")
+    if term.match is not Match.EXACT or term.attribute is None or keys.normalized(text) != text:
+        return None
+    named = [a for pair in pairs if (a := pair.class_def.attribute(term.attribute))]
+    if not all(IndexType.EXACT in a.index.parts and a.name.lower() not in _ADDED for a in named):
+        return None
+    flat = image.posting(keys.stored_key(keys.EXACT + text)) if text else None
+    return None if flat is None else sorted(set(flat[1::2]), key=image.order)
+
+
 # First terms: what an index kind gives for them
 
 
@@ -457,9 +488,13 @@ def _by_key_text(lengths: Iterable[int], network: Network) -> Iterator[Network]:
 
 
 class _Keys(_Find):
-    """A few keys, in turn."""
+    """A few keys, in turn.
+
+    ``among``: records, in their order, that hits of long postings have to be of; None: any.
+    """
 
     def __init__(self, image: Image, found: Sequence[bytes], plan: Plan, kind: IndexType) -> None:
+        self.among: Sequence[int] | None = None
         self._image = image
         self._keys = found
         self._plan = plan
@@ -489,7 +524,17 @@ class _Keys(_Find):
         for key in self._keys:
             stored = keys.stored_key(key)
             flat = self._image.posting(stored)
-            yield from _of_scopes(self._image, stored, flat, scopes)
+            if flat is None and self.among is not None:
+                yield from self._listed(stored, scopes, self.among)
+            else:
+                yield from _of_scopes(self._image, stored, flat, scopes)
+
+    def _listed(self, stored: bytes, scopes: Sequence[int], among: Sequence[int]) -> Iterator[Hit]:
+        """Those of some records that a long posting has, in its order."""
+        for scope in scopes:
+            for record in among:
+                if self._image.has_entry(stored, scope, record):
+                    yield scope, record
 
 
 class _Range(_Find):

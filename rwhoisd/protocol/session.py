@@ -22,7 +22,6 @@ comes in the clear before or behind may be of somebody else (§3.3.11, N28).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from rwhoisd.directory.dialect import Dialect
@@ -110,7 +109,6 @@ class Session:
         "_fresh",
         "_input",
         "_lines",
-        "_new_buffer",
         "_ok",
         "_parts",
         "_payload",
@@ -127,14 +125,7 @@ class Session:
         self._banner = banner
         self._dash_digit_is_query = dialect.dash_digit_is_query
         self._ok = OK_LINE + dialect.eol
-        cut = dialect.line_octets is not None
-        self._new_buffer = partial(
-            LineBuffer,
-            dialect.line_octets or limits.line_octets,
-            cut=cut,
-            nul_ends=dialect.nul_ends_line,
-        )
-        self._input = self._lines = self._new_buffer()  # of the client; where lines come from now
+        self._input = self._lines = self._new_buffer(limits)  # of the client; where lines come from
         self._payload: Payload | None = None  # a block under way
         self._proof: Credentials | None = None  # of the payload that lines come from now
         self._due: Request | None = None
@@ -143,6 +134,12 @@ class Session:
         self._parts: Iterator[bytes] | None = None
         self.closing = False
         self.peer = Peer(address, limits)
+
+    def _new_buffer(self, limits: SessionLimits) -> LineBuffer:
+        dialect, octets = self._dialect, self._dialect.line_octets
+        return LineBuffer(
+            octets or limits.line_octets, cut=octets is not None, nul_ends=dialect.nul_ends_line
+        )
 
     @property
     def pending(self) -> int:
@@ -286,8 +283,9 @@ class Session:
         self._parts = None
         self.peer.spool = None
         self._payload = None
-        self._lines.clear()
         self._input.clear()
+        if self._lines is not self._input:
+            self._lines.clear()
 
     def _collect(self, payload: Payload) -> Request | Signal:
         """The block once its last line is there; without it nothing happens."""
@@ -316,7 +314,7 @@ class Session:
         """Go on with what a payload held, if the service opened one."""
         opened, self.peer.opened = self.peer.opened, None
         if opened is not None and not self.closing:
-            self._lines = self._new_buffer()
+            self._lines = self._new_buffer(self.peer.limits)
             self._lines.feed(opened.content)
             self._proof = self.peer.credentials = opened.credentials
 

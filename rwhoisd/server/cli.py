@@ -157,6 +157,8 @@ def run(read: Callable[[], Config], source: Path) -> int:
         config,
         listeners,
         prepare=prepare.run,
+        compact=prepare.compact,
+        is_worn=prepare.is_worn,
         reread=read,
         host=settings.system_name(),
         ready=lambda news: _announce(news, [listener.name for listener in listeners]),

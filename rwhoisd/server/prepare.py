@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 ZONES_FINGERPRINT: Final = "zones.fingerprint"
 _SHOWN: Final = 10  # findings that are told one by one
 _STATE_MODE: Final = 0o750
+_NICE: Final = 10  # of a compaction: answers come first
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
@@ -173,6 +174,32 @@ async def _run(config: Config, *, data: bool, anew: bool) -> None:
             if config.zones:
                 await _load_zones(store, [config.path(zone) for zone in config.zones])
         await _renew_image(store, config, anew=anew)
+
+
+def is_worn(config: Config) -> bool:
+    """Whether the image should be compacted. Costs a look at a few files."""
+    from rwhoisd.image.compaction import is_worn
+
+    return is_worn(config.image_path)
+
+
+def compact(config: Config) -> None:
+    """Compact the image beside what is served, at the least priority.
+
+    Raises: StoreError, ImageError, OSError.
+    """
+    os.nice(_NICE)
+    asyncio.run(_compact(config))
+
+
+async def _compact(config: Config) -> None:
+    from rwhoisd.image.compaction import compact
+    from rwhoisd.store import Store
+
+    async with contextlib.AsyncExitStack() as stack:
+        store = await Store.open(config.store_url)
+        stack.push_async_callback(store.close)
+        await compact(store.snapshot, config.image_path)
 
 
 async def _renew_image(store: "Store", config: Config, *, anew: bool) -> None:

@@ -7,7 +7,8 @@ the supervisor and share with it the listening sockets and the limits' table; on
 replaced, and takes over the connections that waited in its sockets. A reload reads the
 configuration again, lets a loader prepare, then hands it to the workers, which go on with the
 sockets they have: no connection is refused. Where others change the database, too, one more
-child, the follower, keeps the image up; it is replaced and told as workers are.
+child, the follower, keeps the image up; it is replaced and told as workers are. When the image
+has grown by many changes, a child compacts it beside what is served.
 
 What the loader could not do now (the database is away, the disk is full) is tried again later,
 as long as there is an image to serve. It also mends the image: when a worker died that may have
@@ -58,6 +59,7 @@ _LATER: Final = os.EX_TEMPFAIL  # status of a loader that has more to do later
 _KILL_SECONDS: Final = 2.0  # beyond the drain time
 _READY_SECONDS: Final = 60.0
 _TICK_SECONDS: Final = 1.0
+_COMPACTION_PAUSE_SECONDS: Final = 30.0  # between two of them at least, also when one fails
 _LOOK_SECONDS: Final = 5.0  # between two looks at what the limits did
 _REPORT_SECONDS: Final = 60.0  # between two lines about it
 _FOLLOWER: Final = -1  # its number among the children
@@ -98,16 +100,20 @@ class Supervisor:
         listeners: Sequence[Listener],
         *,
         prepare: Prepare,
+        compact: Callable[[Config], None],
+        is_worn: Callable[[Config], bool],
         reread: Callable[[], Config],
         host: str,
         ready: Callable[[Ready], None],
     ) -> None:
-        """``prepare`` is run in a child and raises when it fails; ``reread`` gives the
+        """``prepare`` is run in a child and raises when it fails, and so is ``compact``, when
+        ``is_worn`` says so; ``reread`` gives the
         configuration anew and raises ConfigError, FormatError or OSError; ``ready`` is called
         once, when everybody serves."""
         self._config = config
         self._listeners = listeners
         self._prepare = prepare
+        self._compact, self._is_worn = compact, is_worn
         self._reread = reread
         self._host = host
         self._ready = ready
@@ -121,6 +127,8 @@ class Supervisor:
         self._waiting: dict[int, float] = {}  # number of a worker → when to start it
         self._loader = 0
         self._load = _Load(config)  # what the loader does or did last
+        self._compactor = 0
+        self._next_compaction = 0.0
         self._again = False  # a reload was asked for while a loader ran
         self._next: _Load | None = None  # what is to be done when its time has come
         self._due = 0.0
@@ -156,6 +164,7 @@ class Supervisor:
         self._reap()
         if self._status is None:
             self._start_waiting()
+            self._start_compactor()
         self._report()
         self._counted.tell()
 
@@ -216,6 +225,8 @@ class Supervisor:
                 self._loader = 0
                 if self._status is None:
                     self._loaded(code)
+            elif pid == self._compactor:
+                self._compactor = 0
             elif child := self._children.pop(pid, None):
                 self._died(child, pid, code)
 
@@ -293,6 +304,24 @@ class Supervisor:
         theirs.close()
         self._children[pid] = _Child(number, ours, time.monotonic())
         return pid
+
+    def _start_compactor(self) -> None:
+        """Let a child compact the image when it has grown; readers switch by themselves."""
+        if not self._serving or self._loader or self._compactor or self._status is not None:
+            return
+        now = time.monotonic()
+        if now >= self._next_compaction and self._is_worn(self._config):
+            self._next_compaction = now + _COMPACTION_PAUSE_SECONDS
+            config = self._config
+
+            def work() -> None:
+                for child in self._children.values():
+                    child.control.close()
+                for listener in self._listeners:
+                    listener.close()
+                self._compact(config)
+
+            self._compactor = self._fork(work)
 
     # -- loading and reloading
 
@@ -450,7 +479,7 @@ class Supervisor:
             listener.close()
         self._tell(signal.SIGTERM)
         end = time.monotonic() + self._config.limits.drain_seconds + _KILL_SECONDS
-        while self._children or self._loader:
+        while self._children or self._loader or self._compactor:
             left = end - time.monotonic()
             info = signal.sigtimedwait(SIGNALS, max(left, 0.0))
             if left <= 0 or (info and info.si_signo in (signal.SIGTERM, signal.SIGINT)):
@@ -460,8 +489,9 @@ class Supervisor:
         self._counted.tell(last=True)
 
     def _tell(self, number: signal.Signals) -> None:
-        for pid in (*self._children, *([self._loader] if self._loader else ())):
-            os.kill(pid, number)
+        for pid in (*self._children, self._loader, self._compactor):
+            if pid:
+                os.kill(pid, number)
 
 
 def _hear(control: socket.socket) -> Ready | None:

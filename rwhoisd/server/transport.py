@@ -28,6 +28,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol, cast
 
 from rwhoisd.directory.access import AccessRules, Address, address_from_text
@@ -67,6 +68,7 @@ _TOO_FAST: Final = Reply(
 )  # W13: ipwhois waits and tries again when it reads these words
 _TOO_MANY: Final = "exceeded max client sessions"
 _FAULT: Final = Reply(code=ResponseCode.UNIDENTIFIED)
+_CLIENTS: Final = 4096  # whose addresses are remembered
 _REQUESTS: Final = int(Counter.REQUESTS)  # a plain number costs less than a member of an enum
 # Directives whose arguments may be logged: never those that carry secrets or foreign data.
 _PLAIN: Final = (
@@ -236,9 +238,10 @@ class Connection(asyncio.Protocol):
         hub, manners = self._hub, self._manners
         hub.connections.add(self)
         self._since = hub.now
-        text = _peer_text(transport.get_extra_info("peername"))
+        name = transport.get_extra_info("peername")
+        # A socket of this machine has none. IPv4 is never shown as IPv6.
+        text, address = _peer(name[0]) if isinstance(name, tuple) else ("", None)
         self._session = manners.service.session(text)
-        address = address_from_text(text)
         if not self._welcome(address, text):
             hub.limits.count(Counter.DENIED)
             self._close()  # without a byte, as TCP wrappers do
@@ -366,10 +369,11 @@ class Connection(asyncio.Protocol):
         hub = self._hub
         if self not in hub.connections:
             return
+        hub.connections.remove(self)
         if self._row is not None:
             hub.limits.leave(self._row)
-        hub.connections.discard(self)
-        hub.wait_no_more(self)
+        if hub.slow:
+            hub.wait_no_more(self)
         if hub.draining and not hub.connections:
             hub.empty.set()
 
@@ -442,7 +446,8 @@ class Connection(asyncio.Protocol):
         row, limits, log = self._row or 0, hub.limits, hub.log
         charged, held = limits.charges(row), session.peer.holdconnect
         left = self._manners.timing.batch_lines if held else 1
-        octets, out, clock = 0, list[bytes](), time.perf_counter_ns
+        out: list[bytes] = []
+        octets, clock = 0, time.perf_counter_ns
         now, started = time.time(), clock()
         end = started + _TURN_NANOSECONDS
         for line in lines:
@@ -675,12 +680,11 @@ def _feed(transport: asyncio.Transport, data: bytes) -> None:
         data = data[taken:]
 
 
-def _peer_text(name: object) -> str:
-    """The peer's address as text; "" of a socket that has none. IPv4 is never shown as IPv6."""
-    if not isinstance(name, tuple):
-        return ""
-    text = str(name[0])
-    return text[7:] if text.startswith("::ffff:") and "." in text else text
+@lru_cache(maxsize=_CLIENTS)
+def _peer(host: str) -> tuple[str, Address | None]:
+    """The peer's address as text and as a number."""
+    text = host[7:] if host.startswith("::ffff:") and "." in host else host
+    return text, address_from_text(text)
 
 
 def _is_charged(request: Request) -> bool:

@@ -337,7 +337,7 @@ def transcript(server: Server, asked: Sequence[str]) -> list[tuple[str, str]]:
         said = outsider.ask([*asked, *asked])  # the second time answers are kept
     for line, answer in said:
         assert not shows(answer, line), (line, answer)
-    logged = Formatter(LogSettings()).lines(outsider.entries)
+    logged = Formatter(LogSettings()).lines(outsider.entries).splitlines(keepends=True)
     for entry in map(bytes.decode, logged):
         found = entry.partition("query=")[0]
         assert not shows(found), entry

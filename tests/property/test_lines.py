@@ -188,9 +188,9 @@ async def conversation(
     states = []
     for chunk in chunks:
         connection.data_received(chunk)
-        states.append((transport.written, connection.deadline < math.inf))
-        for _ in range(6):
+        for _ in range(20):  # whatever is done at once, and whatever in the next turns
             await asyncio.sleep(0)
+        states.append((transport.written, connection.deadline < math.inf))
         hub.draining = draining
     transport.empty()
     for _ in range(40):

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -35,34 +35,64 @@ log = {{ queries = "query.log" }}
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
-def _environment() -> dict[str, str]:
-    packages = [path for path in sys.path if path.endswith("site-packages")]
-    return {"PYTHONPATH": os.pathsep.join([str(ROOT), *packages])}
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that every user may run, with all that we import."""
+
+    path: str
+    packages: tuple[str, ...]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where it finds what we import, and its own library rather than the system's."""
+        library = Path(self.path).parent.parent / "lib"
+        return {"PYTHONPATH": os.pathsep.join(self.packages), "LD_LIBRARY_PATH": str(library)}
+
+    def runs_for_all(self) -> bool:
+        """Whether a user without rights can run it with what it needs."""
+        try:
+            done = subprocess.run(
+                [self.path, "-c", "import rwhoisd.store.store, rwhoisd.server.cli"],
+                user="nobody" if os.geteuid() == 0 else None,
+                env=os.environ | self.environment,
+                cwd="/",
+                capture_output=True,
+                check=False,
+            )
+        except OSError:
+            return False
+        return done.returncode == 0
 
 
-@cache
-def _python() -> str:
-    """A Python that every user may run with all that we import; root's own may be closed."""
+@pytest.fixture(scope="module")
+def python() -> Iterator[Interpreter]:
+    """Ours, or the system's; where both are closed to others (below /root), ours set free."""
     name = f"python3.{sys.version_info.minor}"
+    sites = [path for path in sys.path if path.endswith("site-packages")]
     for path in (sys.executable, f"/usr/bin/{name}", f"/usr/local/bin/{name}"):
-        if _runs_for_all(path):
-            return path
-    pytest.skip("no Python that another user can run")
+        found = Interpreter(path, (str(ROOT), *sites))
+        if found.runs_for_all():
+            yield found
+            return
+    with own_folder() as folder:
+        yield _set_free(folder, name, sites)
 
 
-def _runs_for_all(path: str) -> bool:
-    try:
-        done = subprocess.run(
-            [path, "-c", "import rwhoisd.store.store, rwhoisd.server.cli"],
-            user="nobody" if os.geteuid() == 0 else None,
-            env=os.environ | _environment(),
-            cwd="/",
-            capture_output=True,
-            check=False,
-        )
-    except OSError:
-        return False
-    return done.returncode == 0
+def _set_free(folder: Path, name: str, sites: list[str]) -> Interpreter:
+    """A second way to the files of our Python and packages, open to all."""
+    ways = {"python": sys.base_prefix}
+    ways |= {f"site{i}": path for i, path in enumerate(sites)}
+    ways |= {f"ours/{part}": str(ROOT / part) for part in ("rwhoisd", "schema", "data", "tests")}
+    for way, path in ways.items():
+        (folder / way).parent.mkdir(exist_ok=True)
+        linked = subprocess.run(["cp", "-al", path, str(folder / way)], check=False)
+        if linked.returncode:  # another file system
+            shutil.rmtree(folder / way, ignore_errors=True)
+            shutil.copytree(path, folder / way, symlinks=True)
+    packages = (str(folder / "ours"), *(str(folder / f"site{i}") for i in range(len(sites))))
+    found = Interpreter(str(folder / "python" / "bin" / name), packages)
+    assert found.runs_for_all(), f"no Python that another user can run, {found.path} neither"
+    return found
 
 
 @pytest.fixture
@@ -109,11 +139,11 @@ def _status(pid: int) -> dict[str, str]:
 
 
 @needs_root
-def test_root_is_given_up_for_good(folder: Path) -> None:
+def test_root_is_given_up_for_good(folder: Path, python: Interpreter) -> None:
     config = _install(folder, "nobody")
     _give_away(folder / "state")
-    program = (_python(), "-c", START)
-    with running(folder, "--config", str(config), program=program, **_environment()) as server:
+    program = (python.path, "-P", "-c", START)  # not what lies about in this folder
+    with running(folder, "--config", str(config), program=program, **python.environment) as server:
         processes = [server.process.pid, *server.workers()]
         assert len(processes) == 4  # the supervisor, two workers, the follower
         for pid in processes:
@@ -194,7 +224,9 @@ def test_the_unit_starts_what_there_is() -> None:
     assert given["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
 
 
-def test_the_server_does_all_it_does_as_the_unit_confines_it(folder: Path) -> None:
+def test_the_server_does_all_it_does_as_the_unit_confines_it(
+    folder: Path, python: Interpreter
+) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
     config = _install(folder, "")
@@ -202,8 +234,8 @@ def test_the_server_does_all_it_does_as_the_unit_confines_it(folder: Path) -> No
     calls = system_calls(options(UNIT)["SystemCallFilter"])
     assert "accept4" in calls
     assert not {"mount", "ptrace", "setuid", "bpf", "init_module"} & calls
-    program = (sys.executable, "-m", "tests.wire.confined", str(UNIT), _python(), "-c", START)
-    with running(folder, "--config", str(config), program=program, **_environment()) as server:
+    program = (sys.executable, "-m", "tests.wire.confined", str(UNIT), python.path, "-c", START)
+    with running(folder, "--config", str(config), program=program, **python.environment) as server:
         for pid in (server.process.pid, *server.workers()):
             status = _status(pid)
             assert status["Seccomp"] == "2"
