@@ -362,12 +362,16 @@ class Registration:
         if not any(folded.endswith("." + a.name.id_suffix.lower()) for a in self._image.areas):
             return True
         # What another node has registered just now may not be in our image yet.
-        return bool(self._image.by_id(object_id) or await self._registry.find(object_id))
+        return bool(self._image.by_id(object_id) or await self._stored(object_id))
+
+    async def _stored(self, object_id: str) -> list[StoredObject]:
+        """The objects with this ID that there are for this client."""
+        return [s for s in await self._find(object_id) if self._image.shows(s.object)]
 
     async def _target(self, record: Record) -> Target:
         """What the identifying record names. Raises: RwhoisError 322, 336, 325."""
         object_id, updated = _required(record, "ID"), _required(record, "Updated")
-        stored = [s for s in await self._find(object_id) if self._image.shows(s.object)]
+        stored = await self._stored(object_id)
         if self._context.dialect.mod_finds_by_query:
             stored = [s for s in stored if _is_found_by_query(s.object)]
         if not stored:
