@@ -116,6 +116,15 @@ PLAIN: Final = re.compile(
     (\*)? \Z""",
     re.VERBOSE,
 ).match
+# The same for [CLASS] ATTRIBUTE=WORD[*].
+PLAIN_NAMED: Final = re.compile(
+    rb"""(?!-)
+    (?: ([A-Z0-9_-]++) [ ]++ )?
+    ([A-Z0-9_-]++) =
+    (?: ([^\0-\x20\x7f=*"!.:]{1,400}+) | ([^\0-\x20\x7f=*"!]{1,400}+) )
+    (\*)? \Z""",
+    re.VERBOSE,
+).match
 _EXACT: Final = Match.EXACT
 _PREFIX: Final = Match.PREFIX
 

@@ -5,17 +5,23 @@ gives is what the session and ``Service.handle`` give for the line, step by step
 (tests/property/test_desk.py) holds both together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from rwhoisd.directory.errors import ResponseCode
-from rwhoisd.directory.names import LONGEST_TOP_LEVEL, Network, hierarchical_value, plain_address
+from rwhoisd.directory.names import (
+    LONGEST_TOP_LEVEL,
+    HierarchicalName,
+    Network,
+    hierarchical_value,
+    plain_address,
+)
 from rwhoisd.image.reader import Image
 from rwhoisd.image.scopes import Plan, Sight
 from rwhoisd.image.words import Found, Words
 from rwhoisd.protocol.lines import is_clean_query
 from rwhoisd.protocol.replies import OK_LINE, Reply, Told, error_line
-from rwhoisd.query.parser import PLAIN
+from rwhoisd.query.parser import PLAIN, PLAIN_NAMED
 from rwhoisd.service.cache import AnswerCache
 from rwhoisd.service.query import Finding, QueryAnswerer
 
@@ -68,9 +74,12 @@ class Desk:
         if told is None and cache.old:
             told = cache.again(key)
         if told is None:
-            match = PLAIN(line.upper())
+            folded = line.upper()
+            match = PLAIN(folded)
             if match is not None:
                 told = self._plain(*match.groups())
+            elif (match := PLAIN_NAMED(folded)) is not None:
+                told = self._named(*match.groups())
             if told is None:
                 if match is None and not is_clean_query(line):
                     return None
@@ -116,7 +125,32 @@ class Desk:
     ) -> Told | None:
         """The answer to ``[CLASS] WORD[*]`` in upper case; None when the long way has to look."""
         plan = self._plans.get(head)
-        if plan is None or (star and not self._stars):
+        return None if plan is None else self._word(plan, name, place, star)
+
+    def _named(
+        self,
+        head: bytes | None,
+        attribute: bytes,
+        name: bytes | None,
+        place: bytes | None,
+        star: bytes | None,
+    ) -> Told | None:
+        """The same for ``[CLASS] ATTRIBUTE=WORD[*]``."""
+        scopes = self.image.scopes
+        known = scopes.names.attributes
+        folded = attribute.lower().decode("ascii")
+        if head not in self._plans or attribute in self._reserved or folded not in known:
+            return None
+        if (name or place or b"").lower().decode("latin-1") in known:
+            return None  # the dialect decides whether that is a value
+        class_name = None if head is None else scopes.names.heads[head]
+        return self._word(scopes.plan(class_name, folded), name, place, star)
+
+    def _word(
+        self, plan: Plan, name: bytes | None, place: bytes | None, star: bytes | None
+    ) -> Told | None:
+        """The answer for a word that looks where ``plan`` says."""
+        if star and not self._stars:
             return None
         if name is None or len(name) <= LONGEST_TOP_LEVEL:
             return self._placed(plan, place or name or b"", star)
@@ -142,26 +176,31 @@ class Desk:
             found = self._words.beginning(plan, word) if star else self._words.equal(plan, word)
         if found is None:
             return None
-        return self._written(found, self._queries.texts_for(self.image, place) if place else ())
+        return self._written(found, self._referred(place) if place else b"")
 
     def _address(self, plan: Plan, word: bytes, address: int) -> Told | None:
         found = self._words.around_address(plan, word, address)
         if found is None:
             return None
         area = self._tree.deciding_address(4, address)
-        if area is not None and area not in self._links:
-            return self._written(found)
-        place = Network(4, address, _ADDRESS_BITS)
-        return self._written(found, self._queries.texts_for(self.image, place))
+        if area is None:
+            return self._written(found, self._queries.punts)
+        return self._written(
+            found,
+            b"" if area not in self._links else self._referred(Network(4, address, _ADDRESS_BITS)),
+        )
 
-    def _written(self, found: Found, texts: Sequence[str] = ()) -> Told:
+    def _referred(self, place: HierarchicalName) -> bytes:
+        return self._queries.written(self._queries.texts_for(self.image, place))
+
+    def _written(self, found: Found, referrals: bytes = b"") -> Told:
         """As ``QueryAnswerer.reply`` writes it down, with the last line."""
         body, count, exceeded = found
-        if texts:
-            body += self._queries.written(texts)
+        if referrals:
+            body += referrals
         if exceeded:
             return body + self._exceeded, count, _LIMIT_EXCEEDED
-        if count or texts:
+        if count or referrals:
             return body + self._ok, count, 0
         return self._none, 0, _NO_OBJECTS_FOUND
 

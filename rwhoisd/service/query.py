@@ -52,6 +52,9 @@ class QueryAnswerer:
         self.settings: Final = settings
         self._referrals = Referrals(settings.punts, complete=settings.dialect.completes_referrals)
         self._eol = settings.dialect.eol.decode("ascii")
+        self.punts: Final = (
+            b"" if settings.skip_referrals else self.written(self._referrals.punts())
+        )
 
     def begin(self, image: Image, limit: int, line: bytes) -> Reply | Finding:
         """The reply to ``line``; what is not found in a moment is left to be gone on with."""

@@ -34,6 +34,10 @@ class Referrals:
         texts = refer_name(name, image.scopes.tree, partial(_links, image), self._punts)
         return self._written(dict.fromkeys(texts)) if texts else []
 
+    def punts(self) -> list[str]:
+        """Those of a query of one term that lies in no area."""
+        return self._written(dict.fromkeys(self._punts))
+
     def _written(self, texts: Iterable[str]) -> list[str]:
         return [with_port(text) for text in texts] if self._complete else list(texts)
 

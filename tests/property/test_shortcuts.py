@@ -90,11 +90,14 @@ MORE = [
     "x.de",
     "and",
     "contact",
+    "email",
     "jos\xe9",
 ]
+NAMES = ["", "", "name=", "N=", "email=", "id=", "IP-Network=", "network-name=", "contact=", "x="]
 LINES = st.builds(
-    "{}{}{}".format,
+    "{}{}{}{}".format,
     st.sampled_from(CLASSES),
+    st.sampled_from(NAMES),
     st.sampled_from([*WORDS, *MORE]) | VALUES,
     st.sampled_from(["", "", "*", "**", " ", "=a", " or ten"]),
 ).map(lambda line: line.encode("latin-1"))
