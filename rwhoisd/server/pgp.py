@@ -1,4 +1,4 @@
-"""PGP by ``gpg`` and the operator's private keyring (docs/adr/0010-pgp.md).
+"""PGP by ``gpg`` and the operator's private keyring (docs/adr/0011-pgp.md).
 
 Theory of operation. One thread per worker runs one ``gpg`` at a time; who comes when the queue is
 full is told so. Each run is bounded in time, input and output, asks nobody for anything, and knows
