@@ -1,6 +1,7 @@
 """Reading an image: one finished version at a time, for as long as somebody holds it."""
 
 import logging
+import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,10 @@ from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.environment import Environment, items, key_range, open_environment, understanding
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
+    INDEX,
+    OBJECTS,
+    OFFSETS,
+    RECORDS,
     STATE_OCTETS,
     Folder,
     is_changing,
@@ -58,6 +63,21 @@ class Generation:
         self.env = open_environment(place)
         self.files = RecordFiles(place)
         self._scopes: tuple[int, Scopes] | None = None
+
+    def warm(self) -> None:
+        """Bring the files into memory: an answer from cold pages costs many times as much.
+
+        Takes as long as reading them does, so it is something for another thread. Files that
+        would take more than half of the memory are left to be read when they are needed.
+        """
+        files = (INDEX, RECORDS, OFFSETS, OBJECTS)
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if sum((self.place / name).stat().st_size for name in files) > memory // 2:
+            return
+        for name in files:
+            with (self.place / name).open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        self.files.populate()
 
     def version(self) -> "Image":
         """The version that is committed now."""

@@ -12,6 +12,7 @@ import pickle
 import signal
 import socket
 import struct
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -141,6 +142,8 @@ class Worker:
         self._hub.sweep()
         with suppress(ConnectionError):  # the supervisor is gone, which we hear next
             self._control.send(frame(_ready(self._reader.current())))
+        # A daemon, so that nobody waits for it to end.
+        threading.Thread(target=_warm, args=[self._reader.current()], daemon=True).start()
         await self._stop.wait()
         await asyncio.sleep(_ACCEPT_SECONDS)
         for server in servers:
@@ -233,6 +236,11 @@ def local_programs(config: Config) -> LocalPrograms:
         spool=config.path(programs.parse.spool or config.state_path / "spool"),
         at_once=programs.at_once,
     )
+
+
+def _warm(image: Image) -> None:
+    with suppress(OSError):  # a newer image has replaced it
+        image.generation.warm()
 
 
 def _ready(image: Image) -> Ready:

@@ -268,3 +268,11 @@ def test_link_referrals(
     found = list(reader.current().links(area, place))
     assert [text.lower() for text in found] == [text.lower() for text in expected]
     reader.close()
+
+
+def test_warming_changes_nothing(image: Image) -> None:
+    records = range(image.head.records)
+    before = image.public(records)
+    image.generation.warm()
+    assert before
+    assert image.public(records) == before
