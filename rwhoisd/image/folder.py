@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from rwhoisd.image.errors import ImageError
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 MAGIC: Final = "rwhoisd image"
 
 RECORDS: Final = "records.dat"

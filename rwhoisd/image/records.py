@@ -21,14 +21,17 @@ from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import OBJECTS, OFFSETS, RECORDS
 
 HEADER: Final = b"rwhoisd records\n"  # so that no file is empty, and record 0 has a start
-_TABLE_HEADER: Final = b"rwhoisd objects\n".ljust(24, b"\0")
+_ENTRY: Final = Struct("<QQQI")
+ENTRY_OCTETS: Final = _ENTRY.size
+_TABLE_HEADER: Final = b"rwhoisd objects\n".ljust(ENTRY_OCTETS, b"\0")
+_FLAGS_AT: Final = 24  # in an entry; with the class number above them
 _BUFFERED: Final = 1 << 20
 _MADV_POPULATE_READ: Final = 22  # not in the module mmap before Python 3.13
 _POPULATED: Final = 1 << 21  # at once: nothing else is done meanwhile
 
 
 class Entry(NamedTuple):
-    """What the object table says of a record: three numbers of eight octets."""
+    """What the object table says of a record: 28 octets."""
 
     row: int
     order: int
@@ -39,32 +42,28 @@ class Entry(NamedTuple):
     flags: int
 
     def pack(self) -> bytes:
-        """The line of the table: order, then row, class, flags, then position, area, source.
+        """The line of the table: order; row; position, area, source; class, flags.
 
         Raises: ImageError, when a number is too large.
         """
         row, order, position, area, class_number, source, flags = self
-        if row >> 40 or order >> 64 or position >> 40 or class_number >> 12 or source >> 8:
+        if row >> 64 or order >> 64 or position >> 40 or class_number >> 12 or source >> 8:
             raise ImageError(f"row {row}: a number does not fit into its field: {self}")
-        first = row << 24 | class_number << 12 | flags
-        return _ENTRY.pack(order, first, position << 24 | area << 8 | source)
+        place = position << 24 | area << 8 | source
+        return _ENTRY.pack(order, row, place, class_number << 12 | flags)
 
     @classmethod
-    def unpack(cls, order: int, first: int, second: int) -> "Entry":
+    def unpack(cls, order: int, row: int, place: int, kind: int) -> "Entry":
         """The entry of a line of the table."""
         return cls(
-            row=first >> 24,
+            row=row,
             order=order,
-            position=second >> 24,
-            area=second >> 8 & 0xFFFF,
-            class_number=first >> 12 & 0xFFF,
-            source=second & 0xFF,
-            flags=first & 0xFFF,
+            position=place >> 24,
+            area=place >> 8 & 0xFFFF,
+            class_number=kind >> 12,
+            source=place & 0xFF,
+            flags=kind & 0xFFF,
         )
-
-
-_ENTRY: Final = Struct("<QQQ")
-ENTRY_OCTETS: Final = _ENTRY.size
 
 
 def pack_entries(
@@ -81,10 +80,10 @@ def pack_entries(
     ):
         Entry(row, order, position, area, class_number, max(sources.values()), 0).pack()
     middle = class_number << 12
-    firsts = [row << 24 | middle | some for row, some in zip(rows, flags, strict=True)]
+    kinds = [middle | some for some in flags]
     ends = {source: area << 8 | number for source, number in sources.items()}
-    seconds = [p << 24 | ends[source] for p, source in zip(positions, batch.sources, strict=True)]
-    return b"".join(map(_ENTRY.pack, orders, firsts, seconds))
+    places = [p << 24 | ends[source] for p, source in zip(positions, batch.sources, strict=True)]
+    return b"".join(map(_ENTRY.pack, orders, rows, places, kinds))
 
 
 class RecordFiles:
@@ -141,13 +140,13 @@ class RecordFiles:
 
     def flags(self, number: int) -> int:
         """The flags of a record."""
-        start = (number + 1) * ENTRY_OCTETS
-        return self._table[start + 8] | (self._table[start + 9] & 0xF) << 8
+        start = (number + 1) * ENTRY_OCTETS + _FLAGS_AT
+        return self._table[start] | (self._table[start + 1] & 0xF) << 8
 
     def order(self, number: int) -> tuple[int, int]:
         """Order and row of a record: what sorts it among equals."""
-        order, first, _ = _ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS)
-        return order, first >> 24
+        order, row, _, _ = _ENTRY.unpack_from(self._table, (number + 1) * ENTRY_OCTETS)
+        return order, row
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -87,6 +87,7 @@ class _Verification:
 
     async def _check_areas(self) -> None:
         image, serials = self._image, await self._source.serials()
+        known = image.serials
         for mine, theirs in zip_longest(image.areas, await self._source.areas()):
             if mine is None:
                 raise _DifferenceError(f"area {theirs.name}: not in the image")
@@ -94,7 +95,7 @@ class _Verification:
                 raise _DifferenceError(f"area {mine.name}: only in the image")
             name = theirs.name.text
             wanted = serials.get(name, meta.NO_SERIAL)
-            have = image.serials.get(name, meta.NO_SERIAL)
+            have = known.get(name, meta.NO_SERIAL)
             if have != wanted:
                 raise _DifferenceError(_serial_text(name, have, wanted))
             if mine != theirs:

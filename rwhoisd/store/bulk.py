@@ -18,6 +18,7 @@ from rwhoisd.store.tables import journal, network, reference, stored_object
 
 _PREPARED: Final = 32
 _FILTER_OCTETS: Final = 1 << 25
+_FEW_KEYS: Final = 1 << 13  # that are remembered one by one
 _FILLED: Final = (stored_object, network, reference, journal)
 
 
@@ -71,18 +72,32 @@ class KeyFilter:
     """Which digests may have been given before: some it names wrongly, none it leaves out.
 
     A class that had no objects needs no look into the database for most of its new keys; the
-    memory for it is the same however many they are.
+    memory for it is little for few of them (there may be thousands of areas, each with its
+    classes), and the same for however many more.
     """
 
     def __init__(self) -> None:
-        self._seen = bytearray(_FILTER_OCTETS)
+        self._few: set[int] = set()
+        self._seen = bytearray()  # used once there are more than a few
 
     def seen_before(self, digests: Sequence[bytes]) -> list[bytes]:
         """Those that may have been given in an earlier call; all are remembered."""
         heads = b"".join([digest[:4] for digest in digests])
         places = [number % _FILTER_OCTETS for number in unpack(f"{len(digests)}I", heads)]
-        seen = self._seen
+        if not self._seen and len(self._few) + len(places) <= _FEW_KEYS:
+            found = [d for d, place in zip(digests, places, strict=True) if place in self._few]
+            self._few.update(places)
+            return found
+        seen = self._seen = self._seen or self._many()
         found = [d for d, place in zip(digests, places, strict=True) if seen[place]]
         for place in places:
             seen[place] = 1
         return found
+
+    def _many(self) -> bytearray:
+        """A place for every key, with the few that were remembered so far."""
+        seen = bytearray(_FILTER_OCTETS)
+        for place in self._few:
+            seen[place] = 1
+        self._few.clear()
+        return seen

@@ -49,6 +49,7 @@ from rwhoisd.store.errors import StoreError
 from rwhoisd.store.journal import SIDE_COLUMNS, Side, change_of, side
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, object_batches, stored_objects
 from rwhoisd.store.tables import (
+    AREA_BITS,
     ROW_BITS,
     authority_area,
     journal,
@@ -61,6 +62,7 @@ from rwhoisd.store.tables import (
 BULK: Final = 10_000  # objects written at a time
 CHUNK: Final = 1_000  # values in one IN
 NEVER: Final = TimeStamp("0" * 17)
+_NEW_DATABASE: Final = "load the directory into a new database"
 _o = stored_object.c
 # Columns of an object that are part of an index, and those that are not.
 _PLACE: Final = ("class_key", "id_key", "position", "key_digest", "key_copy")
@@ -277,6 +279,8 @@ class AreaChange:
             result = await self._connection.execute(insert(authority_area).values(row))
             assert result.inserted_primary_key is not None
             self._area_id, self._next_row = result.inserted_primary_key[0], 0
+            if self._area_id >> AREA_BITS:
+                raise StoreError(f"2^{AREA_BITS} areas were made; {_NEW_DATABASE}")
             self._is_new = True
         else:
             await self._connection.execute(
@@ -330,7 +334,7 @@ class AreaChange:
         """
         if self._modifies or self._deletes or len(self._adds) >= BULK:
             await self.flush()
-        row_id = self._area_id << ROW_BITS | self._next_row
+        row_id = self._rows(1)
         derived = self._derive(obj, row_id)
         row = derived.row
         self._claim_key(row, unique)
@@ -355,7 +359,7 @@ class AreaChange:
         if unique and doubles:
             object_id = batch.objects[doubles[0]][2][0]
             raise _not_unique({"class_name": batch.class_name, "object_id": object_id})
-        first = self._area_id << ROW_BITS | self._next_row
+        first = self._rows(len(batch.objects))
         rows = batch.rows(self._area_id, first, position, copies=doubles)
         self._next_row += len(batch.objects)
         self._positions[plan.key] = position + len(batch.objects)
@@ -364,6 +368,12 @@ class AreaChange:
         await self._journal_objects(Operation.ADD, "after", between)
         await insert_tuples(self._connection, network, rows.networks)
         await insert_tuples(self._connection, reference, rows.references)
+
+    def _rows(self, count: int) -> int:
+        """The first of ``count`` rows that nothing had yet. Raises: StoreError, without any."""
+        if self._next_row + count > 1 << ROW_BITS:
+            raise StoreError(f"{self._name}: 2^{ROW_BITS} objects were added; load it anew")
+        return self._area_id << ROW_BITS | self._next_row
 
     async def expect_many(self) -> None:
         """Prepare for batches: in a database without objects, indexes are made at the end.
@@ -718,8 +728,6 @@ class AreaChange:
         if self._recheck:
             await self._check_all()
         await self._check_classes()
-        if self._next_row >> ROW_BITS:
-            raise StoreError(f"{self._name}: 2^{ROW_BITS} objects were added; load it anew")
         values: Row = {"serial": self._serial, "next_row": self._next_row}
         if self._area.soa is not None:
             shown = self._explicit_serial or self._serial.text

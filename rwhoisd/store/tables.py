@@ -181,6 +181,7 @@ attribute: Final = Table(
 # row_id names an object for good: the number of its area, then a counter of the area (which is
 # locked by whoever adds), so that batches need no answer from the database.
 ROW_BITS: Final = 32
+AREA_BITS: Final = 31  # of the number of an area: a row is a signed number of 64 bits everywhere
 
 stored_object: Final = Table(
     "object",
