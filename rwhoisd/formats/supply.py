@@ -9,7 +9,6 @@ import asyncio
 import marshal
 import os
 import pickle
-import subprocess
 import sys
 from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Final, Protocol
 
+from rwhoisd import helpers
 from rwhoisd.collection import no_collection
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.errors import RwhoisError
@@ -30,7 +30,6 @@ from rwhoisd.store import Batch, Preparer
 _TOGETHER: Final = 5000  # objects in a batch
 _SOLO_PARTS: Final = 8  # of a MiB each: so few are read faster than a process starts
 _MOST_HELPERS: Final = 3  # more than that, and the database is what everybody waits for
-_LENGTH: Final = 8  # octets of the number in front of a message
 _MARSHAL: Final = 2  # the version without a look at what occurs twice: as small here, and faster
 
 
@@ -125,14 +124,14 @@ class ArinSupply:
         """See Supply."""
         work, parts = _PartWork(self.files, area), list(self.files.parts())
         unknown = UnknownNames(self.files)
-        helpers = min(len(os.sched_getaffinity(0)) - 1, _MOST_HELPERS)
+        count = min(len(os.sched_getaffinity(0)) - 1, _MOST_HELPERS)
         with ExitStack() as stack:
-            if len(parts) <= _SOLO_PARTS or helpers < 1:
+            if len(parts) <= _SOLO_PARTS or count < 1:
                 results = _at_once(work.results(parts))
             else:
                 pipes = [
-                    stack.enter_context(_helper(work, parts[number::helpers]))
-                    for number in range(helpers)
+                    stack.enter_context(_helper(work, parts[number::count]))
+                    for number in range(count)
                 ]
                 results = _in_turn(pipes, len(parts))
             async for part, (batches, odd, names) in _numbered(parts, results):
@@ -173,23 +172,18 @@ async def _in_turn(pipes: Sequence[IO[bytes]], count: int) -> AsyncGenerator[_Re
 @contextmanager
 def _helper(work: _PartWork, parts: Sequence[FilePart]) -> Iterator[IO[bytes]]:
     """A process that does ``parts``; it is gone when the context is left."""
-    command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            with suppress(BrokenPipeError):  # it died; whoever waits for its results is told
-                process.stdin.write(pickle.dumps((work, parts)))
-                process.stdin.close()
-            yield process.stdout
-        finally:
-            process.kill()
+    with helpers.helper(__name__) as pipes:
+        with suppress(BrokenPipeError):  # it died; whoever waits for its results is told
+            pipes.into.write(pickle.dumps((work, parts)))
+            pipes.into.close()
+        yield pipes.out
 
 
 def _receive(pipe: IO[bytes]) -> _Result | Exception:
     """The next message of a helper. Raises: FormatError, when it died."""
     try:
-        batches, rest = _message(pipe), pickle.loads(_message(pipe))  # noqa: S301 - of our child
+        batches = helpers.receive(pipe)
+        rest = pickle.loads(helpers.receive(pipe))  # noqa: S301 - of our child
     except EOFError:
         raise failed(
             "data files", 0, "a process that reads them died; is there enough memory?"
@@ -200,22 +194,12 @@ def _receive(pipe: IO[bytes]) -> _Result | Exception:
     return found, *rest
 
 
-def _message(pipe: IO[bytes]) -> bytes:
-    length = int.from_bytes(pipe.read(_LENGTH))
-    message = pipe.read(length)
-    if not length or len(message) < length:
-        raise EOFError
-    return message
-
-
 def _send(pipe: IO[bytes], value: _Result | Exception) -> None:
     """Send a result, or why there is none; batches in marshal's format, which costs half."""
     batches, rest = ([], value) if isinstance(value, Exception) else (value[0], value[1:])
     plain = marshal.dumps([tuple(batch) for batch in batches], _MARSHAL)
-    for message in (plain, pickle.dumps(rest, pickle.HIGHEST_PROTOCOL)):
-        pipe.write(len(message).to_bytes(_LENGTH))
-        pipe.write(message)
-    pipe.flush()
+    helpers.send(pipe, plain)
+    helpers.send(pipe, pickle.dumps(rest, pickle.HIGHEST_PROTOCOL))
 
 
 def help_out() -> None:

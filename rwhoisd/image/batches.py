@@ -8,7 +8,6 @@ property test holds the two together.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, compress
 from typing import Final, NamedTuple
@@ -17,7 +16,7 @@ from rwhoisd.directory.changes import Bodies
 from rwhoisd.directory.names import HierarchicalName, Network
 from rwhoisd.directory.phonetic import phonetic_key
 from rwhoisd.image import keys
-from rwhoisd.image.rendering import NOTHING, ClassRenderer, Findable, Flag, Shape
+from rwhoisd.image.rendering import ClassRenderer, Flag, Shape
 
 _NAMES: Final = re.compile(rb"([^:\n]*):[^\n]*\n")
 _PLANS: Final = 1024  # kept for each class
@@ -65,15 +64,6 @@ class BatchRenderer:
         if plan is None or columns is None:
             return self._by_shape(batch, first, bodies, tails)
         return _rendered(plan, bodies, columns, batch.indexed, tails)
-
-    def findable(self, flags: Sequence[int]) -> tuple[Findable, int]:
-        """How many records with these flags queries find, and how many they do not."""
-        found, refused = NOTHING, 0
-        for kind, count in Counter(flags).items():
-            one = self._renderer.findable(kind)
-            found = found.plus(one, count)
-            refused += 0 if any(one) else count
-        return found, refused
 
     def _wire(self, bodies: Sequence[bytes]) -> Sequence[bytes] | None:
         """Bodies in the area's charset; None when there is a character that it lacks."""

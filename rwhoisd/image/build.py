@@ -1,22 +1,21 @@
 """Building a generation: all objects rendered, all keys sorted, then one switch."""
 
-import gc
 import os
 import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
+from rwhoisd.collection import no_collection
 from rwhoisd.directory.changes import Bodies, Source, StoredObject
 from rwhoisd.directory.names import HierarchicalName, Network
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
-from rwhoisd.image.batches import BatchRenderer
 from rwhoisd.image.environment import Environment, reserve_readers, writing
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import (
@@ -28,6 +27,7 @@ from rwhoisd.image.folder import (
     Folder,
     write_manifest,
 )
+from rwhoisd.image.indexing import HelperIndexing, Indexing, Job, LocalIndexing, Records
 from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import BulkIndex, BulkWriter
 from rwhoisd.image.records import Entry, RecordWriter, pack_entries
@@ -39,6 +39,7 @@ from rwhoisd.image.sorting import Sorter
 Progress = Callable[[str, int, int | None], None]
 
 _BATCH: Final = 1024
+_ALONE: Final = 30_000  # so many objects are indexed before a helper could have started
 
 
 async def build(
@@ -90,7 +91,7 @@ async def build_aside(
     number = folder.next_generation()
     place = folder.generation(number)
     try:
-        with _no_collection(), writing(place):
+        with no_collection(), writing(place):
             place.mkdir()
             await _Build(source, place, eol, progress or _silent, reverse=reverse).run()
     except BaseException:
@@ -101,18 +102,6 @@ async def build_aside(
 
 def _silent(what: str, done: int, total: int | None) -> None:
     """No progress shown."""
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Millions of live tuples and no cycles: the collector only costs (10-20 % of a build)."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Build:
@@ -126,7 +115,6 @@ class _Build:
         self._eol = eol
         self._progress = progress
         self._env = Environment(place, fast=True)
-        self._items = Sorter(place / SPILL)
         self._rows = Sorter(place / f"{SPILL}-rows")
         self._backwards = Sorter(place / f"{SPILL}-reversed") if reverse else None
         self._side = BulkWriter(self._env)
@@ -140,59 +128,96 @@ class _Build:
         areas = await self._source.areas()
         serials = await self._source.serials()
         scopes = Scopes(areas)
-        with RecordWriter(self._place, 0, 0) as records:
-            starts = await self._write_objects(scopes, records)
-            records.sync()
-            self._head.records, self._head.octets = records.records, records.octets
-            crc = records.crc
-        self._write_rows()
-        self._write_links()
-        self._write_index()
+        self._renderers = Renderers(scopes.pairs, self._eol)
+        with ExitStack() as stack:
+            with RecordWriter(self._place, 0, 0) as records:
+                starts, indexing = await self._write_objects(scopes, records, stack)
+                records.sync()
+                self._head.records, self._head.octets = records.records, records.octets
+                crc = records.crc
+            self._write_rows()
+            self._write_links()
+            self._write_index(indexing)
         self._write_meta(scopes, serials, starts)
         self._env.env.sync(True)
         self._env.env.close()
         self._finish(crc)
 
-    async def _write_objects(self, scopes: Scopes, records: RecordWriter) -> list[int]:
-        starts: list[int] = []
-        renderers = Renderers(scopes.pairs, self._eol)
-        for number, area in enumerate(scopes.areas):
-            last, batches = -1, None
-            async for batch in self._source.bodies(area.name.text):
-                pair = pair_of_object(
-                    scopes, number, batch.object(area.name.text, 0), batch.rows[0]
-                )
-                if batches is None or pair.class_number != last:
-                    assert pair.class_number > last, "objects must come by class"
-                    # The first record of each class, and of those that have none.
-                    starts += [records.records] * (pair.number + 1 - len(starts))
-                    last, batches = pair.class_number, BatchRenderer(renderers[pair])
-                self._write_batch(pair, batch, batches, records)
-                self._progress("objects", records.records, None)
-        starts += [records.records] * (len(scopes.pairs) + 1 - len(starts))
-        return starts
+    async def _write_objects(
+        self, scopes: Scopes, records: RecordWriter, stack: ExitStack
+    ) -> tuple[list[int], Indexing]:
+        """Write all objects; the first record of each class, and who indexes them.
 
-    def _write_batch(
-        self, pair: Pair, batch: Bodies, renderer: BatchRenderer, records: RecordWriter
+        Few objects are indexed here; many by a helper, which ``stack`` ends.
+        """
+        starts: list[int] = []
+        indexing: Indexing | None = None
+        waiting: list[Job] = []
+        count = 0
+        where = (scopes.areas, self._eol, self._place / SPILL)
+        async for pair, batch in self._batches(scopes):
+            starts += [count] * (pair.number + 1 - len(starts))
+            waiting.append(Job(pair.number, batch, count))
+            count += len(batch.rows)
+            if indexing is None and count > _ALONE and len(os.sched_getaffinity(0)) > 1:
+                indexing = HelperIndexing(*where, stack)
+            if indexing is not None:
+                self._index(indexing, waiting, scopes, records)
+        starts += [count] * (len(scopes.pairs) + 1 - len(starts))
+        indexing = indexing or LocalIndexing(*where)
+        self._index(indexing, waiting, scopes, records)
+        self._write_rendered(indexing.rendered(all_of_it=True), scopes, records)
+        return starts, indexing
+
+    async def _batches(self, scopes: Scopes) -> AsyncIterator[tuple[Pair, Bodies]]:
+        for number, area in enumerate(scopes.areas):
+            last = -1
+            async for batch in self._source.bodies(area.name.text):
+                one = batch.object(area.name.text, 0)
+                pair = pair_of_object(scopes, number, one, batch.rows[0])
+                assert pair.class_number >= last, "objects must come by class"
+                last = pair.class_number
+                yield pair, batch
+
+    def _index(
+        self, indexing: Indexing, waiting: list[Job], scopes: Scopes, records: RecordWriter
     ) -> None:
-        rendered = renderer.render(batch, records.records)
+        """Let all that waits be rendered, and write what is."""
+        for job in waiting:
+            indexing.put(job)
+            self._write_rendered(indexing.rendered(all_of_it=False), scopes, records)
+        waiting.clear()
+
+    def _write_rendered(
+        self, rendered: Iterable[tuple[Job, Records]], scopes: Scopes, records: RecordWriter
+    ) -> None:
+        for job, made in rendered:
+            assert job.first == records.records
+            self._write_batch(scopes.pairs[job.pair], job.batch, made, records)
+            self._progress("objects", records.records, None)
+
+    def _write_batch(self, pair: Pair, batch: Bodies, made: Records, records: RecordWriter) -> None:
         self._rows.add(rows.stretches(batch.rows, records.records))
         numbers = {source: self._head.source_number(source) for source in set(batch.sources)}
-        table = pack_entries(batch, pair.area_number, pair.class_number, numbers, rendered.flags)
-        records.extend(rendered.public, rendered.lengths, table)
-        for table_, pairs in ((self._env.full, rendered.full), (self._env.raw, rendered.raw)):
+        table = pack_entries(batch, pair.area_number, pair.class_number, numbers, made.flags)
+        records.extend(made.public, made.lengths, table)
+        for table_, pairs in ((self._env.full, made.full), (self._env.raw, made.raw)):
             for number, value in pairs:
                 self._side.put(table_, number.to_bytes(4), value)
-        self._items.add(rendered.items)
-        for place, link in rendered.links:
-            key = keys.link_key(pair.area_number, place)
+        for key, link in made.links:
             self._links.setdefault(key, []).append(link)
-            note_link(self._head, pair.area_number, place)
-        self._head.entries += len(rendered.items)
+            note_link(self._head, pair.area_number, keys.network_of_link(key))
+        self._head.entries += made.entries
         self._head.objects += len(batch.rows)
-        found, refused = renderer.findable(rendered.flags)
-        self._head.refused += refused
-        self._findable[pair.area_number] = self._findable[pair.area_number].plus(found)
+        self._count(pair, made.flags)
+
+    def _count(self, pair: Pair, flags: Sequence[int]) -> None:
+        """Count how many records with these flags queries find, and how many they do not."""
+        for kind, count in Counter(flags).items():
+            one = self._renderers[pair].findable(kind)
+            found = self._findable[pair.area_number]
+            self._findable[pair.area_number] = found.plus(one, count)
+            self._head.refused += 0 if any(one) else count
 
     def _write_rows(self) -> None:
         pairs = rows.blocks(chain.from_iterable(self._rows.sorted_lists()))
@@ -204,11 +229,16 @@ class _Build:
         self._side.append(self._env.links, found)
         self._side.commit()
 
-    def _write_index(self) -> None:
-        index = BulkIndex(self._env, self._backwards)
-        total = self._head.entries
-        index.load(self._items.sorted_lists(), lambda done: self._progress("entries", done, total))
-        self._head.lengths = index.lengths
+    def _write_index(self, indexing: Indexing) -> None:
+        index, done = BulkIndex(self._env, self._backwards), 0
+        for chunk in indexing.chunks():
+            index.write(chunk)
+            done += chunk.items
+            self._progress("entries", done, self._head.entries)
+        summary = indexing.summary()
+        index.finish(summary)
+        for family, length in summary.lengths:
+            self._head.lengths[family].add(length)
 
     def _write_meta(
         self, scopes: Scopes, serials: Mapping[str, TimeStamp], starts: list[int]
@@ -267,7 +297,7 @@ def table_entry(stored: StoredObject, pair: Pair, source: int, flags: int) -> En
     )
 
 
-def note_link(head: Head, area: int, place: HierarchicalName) -> None:
+def note_link(head: Head, area: int, place: HierarchicalName | None) -> None:
     """Note in the head that an area has a link referral for a place."""
     lengths = head.link_lengths.setdefault(area, {4: set(), 6: set()})
     if isinstance(place, Network):

@@ -179,6 +179,11 @@ def link_key(area: int, place: HierarchicalName) -> bytes:
     return link_prefix(area) + stored_key(text)
 
 
+def network_of_link(key: bytes) -> Network | None:
+    """The network that :func:`link_key` made ``key`` of; None when it was a domain."""
+    return network_of(key[2:]) if key[2:3] == NETWORK else None
+
+
 def link_places(
     name: HierarchicalName, area: HierarchicalName, lengths: Sequence[int]
 ) -> list[HierarchicalName]:

@@ -2,9 +2,9 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import lmdb
 
@@ -50,47 +50,67 @@ class BulkWriter:
         self._txn.commit()
 
 
-class BulkIndex:
-    """Fills an empty index from sorted items. ``backwards`` collects text for "reversed"."""
+class Chunk(NamedTuple):
+    """A stretch of the index, to be written in this order; plain values, to be sent anywhere."""
 
-    def __init__(self, env: Environment, backwards: Sorter | None) -> None:
-        self._env = env
-        self._backwards = backwards
-        self._writer = BulkWriter(env)
+    terms: Pairs
+    many: Pairs
+    cut: list[tuple[bytes, bytes, bytes]]  # key as stored, posting, whole key
+    cut_many: Pairs
+    items: int  # how many it is made of
+
+
+class Summary(NamedTuple):
+    """What is known of the index when all of it was seen."""
+
+    boundaries: list[bytes]
+    places: dict[bytes, bytes]  # scope → numbers of boundaries, as an array of 32-bit numbers
+    lengths: list[tuple[int, int]]  # family and length of networks
+
+
+class Grouper:
+    """Makes an index of sorted items. It needs no database, so any process can do it."""
+
+    def __init__(self) -> None:
         self._terms: Pairs = []
         self._many: Pairs = []
+        self._cut: list[tuple[bytes, bytes, bytes]] = []
+        self._cut_many: Pairs = []
         self._listing = b""  # key whose posting goes on in "many"
         self._last_key = b""
         self._boundaries: list[bytes] = [keys.FIRST_BOUNDARY]
         self._places: dict[bytes, array[int]] = {}  # scope → numbers of boundaries
-        self.lengths: dict[int, set[int]] = {4: set(), 6: set()}
+        self._lengths: set[tuple[int, int]] = set()
 
-    def load(self, lists: Iterable[list[bytes]], progress: Callable[[int], None]) -> None:
-        """Write everything; ``progress`` is told the number of items after each list."""
-        done = 0
+    def chunks(self, lists: Iterable[list[bytes]]) -> Iterator[Chunk]:
+        """The index in stretches, of lists of items that follow each other."""
         held: list[bytes] = []  # items of a key that may have more
         for items in lists:
             for start in range(0, len(items), _ITEMS):
-                held = self._take(held + items[start : start + _ITEMS])
-            done += len(items)
-            progress(done)
+                some = items[start : start + _ITEMS]
+                held = self._take(held + some)
+                yield self._chunk(len(some))
         if held:
-            self._write(held, [held[0][:_SPLIT]], [0, len(held)])
-        self._finish()
+            self._group(held, [held[0][:_SPLIT]], [0, len(held)])
+            yield self._chunk(0)
+
+    def summary(self) -> Summary:
+        """What is known when all chunks were taken."""
+        places = {scope: blocks.tobytes() for scope, blocks in self._places.items()}
+        return Summary(self._boundaries, places, sorted(self._lengths))
 
     def _take(self, items: list[bytes]) -> list[bytes]:
-        """Write items; gives those of the last key, unless they are too many to wait for more."""
+        """Group items; gives those of the last key, unless they are too many to wait for more."""
         item_keys = [item[:_SPLIT] for item in items]
         starts = [0, *(i for i, (a, b) in enumerate(pairwise(item_keys), 1) if a != b)]
         if len(items) - starts[-1] > max(_BATCH, keys.INLINE):
             starts.append(len(items))
         for block in range(0, len(starts) - 1, keys.BLOCK):
-            self._write(items, item_keys, starts[block : block + keys.BLOCK + 1])
-        self._flush()
+            self._group(items, item_keys, starts[block : block + keys.BLOCK + 1])
         return items[starts[-1] :]
 
-    def _write(self, items: list[bytes], item_keys: list[bytes], starts: list[int]) -> None:
-        """Write the keys of a block, which begin at ``starts``; the last start is the end."""
+    def _group(self, items: list[bytes], item_keys: list[bytes], starts: list[int]) -> None:
+        """Group the keys of a block, which begin at ``starts``; the last start is the end."""
         first, end = starts[0], starts[-1]
         some, some_keys = items[first:end], item_keys[first:end]
         self._note(some_keys[0], {item[-keys.TAIL : _SCOPE] for item in some})
@@ -127,44 +147,59 @@ class BulkIndex:
 
     def _list(self, key: bytes, items: list[bytes]) -> None:
         stored = keys.stored_key(key)
-        if keys.is_cut(stored):  # cut keys do not come in order
-            for item in items:
-                self._writer.put(self._env.many, stored, item[-keys.TAIL :])
-            return
-        self._many += [(stored, item[-keys.TAIL :]) for item in items]
+        # Cut keys do not come in order.
+        listed = self._cut_many if keys.is_cut(stored) else self._many
+        listed += [(stored, item[-keys.TAIL :]) for item in items]
 
     def _put(self, key: bytes, value: bytes) -> None:
         if len(key) <= keys.CUT:
             self._terms.append((key, value))
-            return
-        self._flush()
-        stored = keys.stored_key(key)
-        self._writer.put(self._env.terms, stored, value)
-        self._writer.put(self._env.long, stored, key)
-        self._note_kinds([key])
+        else:
+            self._cut.append((keys.stored_key(key), value, key))
 
-    def _note_kinds(self, found: list[bytes]) -> None:
-        """Keep network lengths, and text for "reversed", of sorted keys."""
+    def _chunk(self, items: int) -> Chunk:
+        """What was gathered, and nothing is left of it here."""
+        found = [key for key, _ in self._terms]
         first = bisect_left(found, keys.NETWORK)
         end = bisect_left(found, keys.after_prefix(keys.NETWORK))
-        for family, length in {(key[1], key[-1]) for key in found[first:end]}:
-            self.lengths[family].add(length)
+        self._lengths |= {(key[1], key[-1]) for key in found[first:end]}
+        cut = [key for _, _, key in self._cut if key[:1] == keys.NETWORK]
+        self._lengths |= {(key[1], key[-1]) for key in cut}
+        chunk = Chunk(self._terms, self._many, self._cut, self._cut_many, items)
+        self._terms, self._many, self._cut, self._cut_many = [], [], [], []
+        return chunk
+
+
+class BulkIndex:
+    """Fills an empty index. ``backwards`` collects text for "reversed"."""
+
+    def __init__(self, env: Environment, backwards: Sorter | None) -> None:
+        self._env = env
+        self._backwards = backwards
+        self._writer = BulkWriter(env)
+
+    def write(self, chunk: Chunk) -> None:
+        """Write a chunk. What comes in order goes first: nothing may be appended before it."""
+        env, writer = self._env, self._writer
+        writer.append(env.terms, chunk.terms)
+        writer.append(env.many, chunk.many)
+        for stored, value, key in chunk.cut:
+            writer.put(env.terms, stored, value)
+            writer.put(env.long, stored, key)
+        for stored, entry in chunk.cut_many:
+            writer.put(env.many, stored, entry)
         if self._backwards is not None:
+            found = [*(key for key, _ in chunk.terms), *(key for _, _, key in chunk.cut)]
             self._backwards.add([key[:0:-1] for key in found if key[:1] == keys.EXACT])
 
-    def _flush(self) -> None:
-        self._note_kinds([key for key, _ in self._terms])
-        self._writer.append(self._env.terms, self._terms)
-        self._writer.append(self._env.many, self._many)
-        self._terms, self._many = [], []
-
-    def _finish(self) -> None:
-        self._flush()
-        self._writer.append(self._env.bounds, [(b, b"") for b in self._boundaries])
+    def finish(self, summary: Summary) -> None:
+        """Write the rest."""
+        boundaries = summary.boundaries
+        self._writer.append(self._env.bounds, [(b, b"") for b in boundaries])
         places = (
-            (scope + self._boundaries[i], b"")
-            for scope in sorted(self._places)
-            for i in self._places[scope]
+            (scope + boundaries[i], b"")
+            for scope, blocks in sorted(summary.places.items())
+            for i in array("I", blocks)
         )
         while some := list(islice(places, _BATCH)):
             self._writer.append(self._env.places, some)
