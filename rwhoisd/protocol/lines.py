@@ -67,12 +67,13 @@ class LineBuffer:
     def whole_lines(self, data: bytes) -> list[bytes] | None:
         """The lines of ``data``, as they came but without line ends.
 
-        None when the last one is not whole, one may be too long, or others wait before them.
+        None when the last one is not whole, one may be too long, line ends are mixed, or others
+        wait before them. No line holds an LF, as the cache of answers relies on.
         """
         if self._position != len(self._data) or self._skipping:
             return None
         lines = data.split(_CRLF if data.endswith(_CRLF) else LF)
-        if lines.pop():
+        if lines.pop() or data.count(LF) != len(lines):
             return None
         if len(data) > self.octets and max(map(len, lines)) + _LINE_END_OCTETS > self.octets:
             return None

@@ -225,6 +225,7 @@ class Desks:
         key = (limit, image.sight)
         desk = self._desks.get(key)
         if desk is None:
+            # No line holds an LF: a line that did would be given another desk's answers.
             mark = b"\n%d" % len(self._desks) if self._desks else b""
             desk = self._desks[key] = Desk(self._queries, image, limit, self._cache, mark)
         return desk

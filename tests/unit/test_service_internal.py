@@ -20,6 +20,7 @@ from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
 from rwhoisd.image.reader import ImageReader
 from rwhoisd.image.verify import verify
+from rwhoisd.protocol.replies import Told
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
 from rwhoisd.testing.memory_source import MemorySource
@@ -102,6 +103,28 @@ def test_for_others_an_internal_object_does_not_exist(tmp_path: Path, compat: Co
             for asked in ASKED:
                 staff.say(*asked.split("\n"))  # what was answered to them is not given to others
                 assert said(one, asked) == said(less, asked), asked
+
+
+def test_answers_kept_for_staff_are_reached_by_no_line(tmp_path: Path) -> None:
+    """Desks share a cache; what tells their answers apart is nothing that a client can send."""
+    service = talk(tmp_path, OTHERS).service
+    asked = {client: service.session(client) for client in (OTHERS, STAFF)}
+
+    def told(client: str, data: bytes) -> list[Told | None]:
+        session = asked[client]
+        session.peer.holdconnect = True
+        desk = service.desk(session.peer)
+        assert desk
+        return [desk(line) for line in session.whole_lines(data) or ()]
+
+    assert told(OTHERS, b"10.2.0.1\r\n") == [(b"%error 230 No objects found\r\n", 0, 230)]
+    for _ in range(3):
+        assert b"ID:N2." in (told(STAFF, b"10.2.0.1\r\n")[0] or (b"",))[0]
+    for mark in (b"\n", b"\r", b"\0", b" ", b"\t", b"\n\n", b""):
+        for number in (b"", b"0", b"1", b"2"):
+            for end in (b"\r\n", b"\n"):
+                said = told(OTHERS, b"10.2.0.1" + mark + number + end)
+                assert not any(one and b"ID:" in one[0] for one in said)
 
 
 def test_staff_is_answered(tmp_path: Path) -> None:
