@@ -26,6 +26,7 @@ _NETWORK_4: Final = keys.FAMILIES[4][0]
 _LARGE_BITS: Final = 16
 _REMEMBERED: Final = 1024  # large networks, and first octets
 MOST_AT_ONCE: Final = 256  # objects of an answer in one piece
+_PASSED_BY: Final = 64  # entries of a long posting that are not looked for
 _FEW: Final = 4  # keys read before it is known whether a range has many
 
 
@@ -44,7 +45,7 @@ class Words:
             "_large",
             "_lengths",
         ),
-        *("_limit", "_offsets", "_pair_of", "_shortest", "_terms"),
+        *("_limit", "_many", "_offsets", "_pair_of", "_shortest", "_terms"),
     )
 
     def __init__(self, image: Image, limit: int) -> None:
@@ -53,6 +54,7 @@ class Words:
         self._get: Callable[..., Any] = image.txn.get
         self._terms = image.env.terms
         self._cursor = image.txn.cursor(image.env.terms)
+        self._many = image.txn.cursor(image.env.many)
         self._cut_keys = image.txn.stat(image.env.long)["entries"] > 0
         self._pair_of = image.scopes.pair_of
         files = image.generation.files
@@ -76,10 +78,27 @@ class Words:
             offsets = self._offsets
             return self._data[offsets[record] : offsets[record + 1]], 1, False
         if not value:
-            return None
+            return self._listed(plan, keys.EXACT + word)
         flat, scopes = keys.entries(value), plan.text
         pairs = zip(flat[::2], flat[1::2], strict=True)
         return self._found(tuple(dict.fromkeys([n for scope, n in pairs if scope in scopes])))
+
+    def _listed(self, plan: Plan, key: bytes) -> Found | None:
+        """The same of a long posting, of which no more is read than what is sent needs."""
+        most = self._limit or MOST_AT_ONCE
+        bound = 2 * most + _PASSED_BY
+        if not self._many.set_key(key):
+            return None
+        records: dict[int, None] = {}
+        entries: Any = islice(self._many.iternext_dup(), bound)
+        seen = 0
+        for entry in entries:
+            seen += 1
+            if int.from_bytes(entry[:4]) in plan.text:
+                records[int.from_bytes(entry[-4:])] = None
+                if len(records) > most:
+                    return self._found(tuple(records)) if self._limit else None
+        return None if seen == bound else self._found(tuple(records))
 
     def around_address(self, plan: Plan, word: bytes, address: int) -> Found | None:
         """The networks around an IPv4 address, most specific first; ``word`` is how it stands."""

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rwhoisd.directory.area import AuthorityArea
-from rwhoisd.directory.names import AreaName, Network
+from rwhoisd.directory.names import AreaName, Network, plain_address
 from rwhoisd.directory.objects import Object
+from rwhoisd.directory.phonetic import is_phonetic
 from rwhoisd.directory.render import record_lines
 from rwhoisd.directory.schema import AttributeDef, AttributeType, ClassDef, IndexType, Schema
 from rwhoisd.directory.soa import Soa
 from rwhoisd.directory.visibility import full_lines, public_lines
-from rwhoisd.image import keys, postings, search
+from rwhoisd.image import keys, postings, search, words
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
 from rwhoisd.image.reader import Image, ImageReader
@@ -216,11 +217,35 @@ def small(inline: int = 2, cut: int = 480, gathered: int = 2) -> Iterator[None]:
             (keys, "BOUNDARY", min(200, cut)),
             (search, "_GATHERED", gathered),
             (search, "_REVERSED", gathered),
+            (words, "MOST_AT_ONCE", 3),
+            (words, "_PASSED_BY", 2),
+            (words, "_LARGE_BITS", 9),
             (postings, "_BATCH", 3),
             (postings, "_ITEMS", 5),
         ):
             stack.enter_context(patch.object(module, name, value))
         yield
+
+
+def found_by_word(image: Image, query: Query, limit: int) -> words.Found | None:
+    """What the short way finds, asked as the service asks it; None when it is not asked."""
+    term = query.branches[0][0]
+    if len(query.branches) > 1 or len(query.branches[0]) > 1 or not term.value:
+        return None
+    plan = image.scopes.plan(query.class_name, term.attribute)
+    asked, word = words.Words(image, limit), term.value.encode("latin-1")
+    network = Network.from_text(term.value) if plan.networks else None
+    if len(word) >= keys.CUT or (plan.sounds and is_phonetic(term.value)):
+        return None
+    if network is not None:
+        if term.match is not Match.EXACT:
+            return None
+        if (address := plain_address(term.value)) is not None:
+            return asked.around_address(plan, word, address)
+        return asked.around(plan, word, network)
+    if not plan.text or term.match not in (Match.EXACT, Match.PREFIX):
+        return None
+    return (asked.equal if term.match is Match.EXACT else asked.beginning)(plan, word)
 
 
 def assert_answers(image: Image, source: MemorySource, query: Query, limit: int) -> None:
@@ -229,6 +254,8 @@ def assert_answers(image: Image, source: MemorySource, query: Query, limit: int)
     rows, exceeded = Model(areas, stored, image.conceals).search(query, limit)
     hits = search.search(image, query, limit)
     assert ([image.place(r)[1] for r in hits.records], hits.exceeded) == (rows, exceeded)
+    found = found_by_word(image, query, limit)
+    assert found in (None, (image.public(hits.records), len(hits.records), hits.exceeded))
     seen = frozenset(s.row for s in stored if s.row % 2)  # as by who satisfies some guardians
     rows, exceeded = Model(areas, stored, image.conceals, seen).search(query, limit)
     hits = search.search(image, query, limit, lambda r: image.place(r)[1] in seen)
