@@ -1,6 +1,6 @@
 """What the store hands to the image: stored objects, journalled changes, a source of both."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -77,7 +77,10 @@ class Source(Protocol):
         """Areas by position."""
 
     async def serials(self) -> Mapping[str, TimeStamp]:
-        """Area name → serial of its last journalled change."""
+        """Area name → serial of its last journalled change, areas by position."""
+
+    async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
+        """Those of ``areas`` that have these names, by name."""
 
     def objects(self, area: str) -> AsyncIterator[Sequence[StoredObject]]:
         """All objects of an area in batches, by class (schema order) and position."""

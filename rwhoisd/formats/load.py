@@ -333,8 +333,10 @@ async def import_installation(
         options or Options(), prune=True, keep_order=False, keep_audience=True, unique=False
     )
     result = ImportResult([], list(installation.findings))
+    settings = await store.settings()
     for data in installation.areas:
-        result.areas.append(await _import_area(store, data, options))
+        seen = settings.get(setting_of(data.area.name))
+        result.areas.append(await _import_area(store, data, options, seen))
     await _remove_areas(store, installation, options, result)
     if not options.dry_run:
         names = json.dumps([data.area.name.text for data in installation.areas])
@@ -342,9 +344,11 @@ async def import_installation(
     return result
 
 
-async def _import_area(store: Store, data: arin.AreaData, options: Options) -> AreaResult:
+async def _import_area(
+    store: Store, data: arin.AreaData, options: Options, text: str | None
+) -> AreaResult:
+    """``text``: what was remembered the last time, if anything was."""
     name = setting_of(data.area.name)
-    text = (await store.settings()).get(name)
     last = SeenArea.from_text(text) if text else None
     load = _AreaLoad(store, data.area, ArinSupply(data.objects), arin.SOURCE, options, last)
     result = await load.load()

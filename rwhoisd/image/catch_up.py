@@ -1,10 +1,10 @@
 """Bringing an image up to date with the journal of its source."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -35,8 +35,8 @@ _REBUILD_FROM: Final = 50_000
 class _Wanted:
     """What the source has and the image not yet."""
 
-    areas: tuple[AuthorityArea, ...]
-    serials: Mapping[str, TimeStamp]
+    serials: Mapping[str, TimeStamp]  # of the areas that changed, or are new
+    areas: Mapping[int, AuthorityArea]  # the same ones, by number
     stored: Mapping[int, tuple[int, StoredObject | None]]  # row → area number, object or gone
 
 
@@ -105,7 +105,7 @@ async def _catch_up(
     if wanted is None:
         await build_locked(source, folder, image.eol, progress, reverse=image.head.reversed)
         return True
-    changed = wanted.areas != image.areas or wanted.serials != image.serials
+    changed = bool(wanted.areas)
     if changed:
         folder.write_state(*image.version, changing=True)
         with writing(generation.place):
@@ -124,7 +124,7 @@ async def renew(source: Source, generation: Generation) -> int | None:
     wanted = await _wanted(source, image)
     if wanted is None:
         return None
-    if wanted.areas != image.areas or wanted.serials != image.serials:
+    if wanted.areas:
         with writing(generation.place):
             _Update(generation, image, wanted).run()
     return len(wanted.stored)
@@ -132,25 +132,29 @@ async def renew(source: Source, generation: Generation) -> int | None:
 
 async def _wanted(source: Source, image: Image) -> _Wanted | None:
     """What is to be changed; None when a build is needed or faster."""
-    areas, serials = await source.areas(), await source.serials()
-    if not _grown(image.areas, areas):
+    # What is equal in serial is equal in all, so that one change is little work in a thousand
+    # areas.
+    serials, known = await source.serials(), image.serials
+    if list(known) != list(islice(serials, len(known))):
         return None
-    known = image.serials
-    if any(serials.get(name, meta.NO_SERIAL) < serial for name, serial in known.items()):
+    if any(serials[name] < serial for name, serial in known.items()):
         return None  # another database, or an older copy of it
+    changed = {n: name for n, name in enumerate(serials) if serials[name] != known.get(name)}
+    definitions = await source.definitions(changed.values())
+    areas = {number: definitions[name] for number, name in changed.items()}
+    scopes = image.scopes.areas
+    if not all(_alike(scopes[n], area) for n, area in areas.items() if n < len(scopes)):
+        return None
     most = max(_REBUILD_FROM, image.object_count // _REBUILD_SHARE)
     stored: dict[int, tuple[int, StoredObject | None]] = {}
-    for number, area in enumerate(areas):
-        name = area.name.text
-        if number >= len(image.areas):
-            await _whole_area(source, number, name, stored)
-        elif serials.get(name, meta.NO_SERIAL) != known[name]:
+    for number, name in changed.items():
+        if name in known:
             await _changed_objects(source, number, name, known[name], stored)
+        else:
+            await _whole_area(source, number, name, stored)
         if len(stored) > most:
             return None
-    return _Wanted(
-        areas, {a.name.text: serials.get(a.name.text, meta.NO_SERIAL) for a in areas}, stored
-    )
+    return _Wanted({name: serials[name] for name in changed.values()}, areas, stored)
 
 
 async def _whole_area(
@@ -177,16 +181,15 @@ async def _changed_objects(
             stored[change.row] = (number, kept)
 
 
-def _grown(before: Sequence[AuthorityArea], now: Sequence[AuthorityArea]) -> bool:
-    """Whether the areas are those from before, alike in all that numbers or records hang on."""
-    return len(now) >= len(before) and all(
-        a.name == b.name
-        and a.schema == b.schema
-        and a.charset == b.charset
-        and a.guardians == b.guardians
-        and (a.privacy, a.operator) == (b.privacy, b.operator)
-        and bool(a.internal_to) == bool(b.internal_to)
-        for a, b in zip(before, now, strict=False)
+def _alike(before: AuthorityArea, now: AuthorityArea) -> bool:
+    """Whether an area is the one from before, alike in all that numbers or records hang on."""
+    return (
+        before.name == now.name
+        and before.schema == now.schema
+        and before.charset == now.charset
+        and before.guardians == now.guardians
+        and (before.privacy, before.operator) == (now.privacy, now.operator)
+        and bool(before.internal_to) == bool(now.internal_to)
     )
 
 
@@ -199,10 +202,18 @@ class _Update:
         self._image = image
         self._wanted = wanted
         self._head = image.head
-        self._scopes = Scopes(wanted.areas)
+        before = image.scopes.areas
+        now = {n: replace(area, soa=None) for n, area in wanted.areas.items()}
+        self._redefined = any(n >= len(before) or before[n] != area for n, area in now.items())
+        self._scopes = image.scopes
+        if self._redefined:
+            count = max(len(before), *(n + 1 for n in now))
+            self._scopes = Scopes([now[n] if n in now else before[n] for n in range(count)])
         self._renderers = Renderers(self._scopes.pairs, image.eol)
         self._added: dict[int, tuple[int, int]] = {}  # records written here → order, row
-        self._findable = defaultdict(lambda: NOTHING, enumerate(image.findable_counts))
+        self._findable = {
+            n: image.findable_at(n) if n < len(before) else NOTHING for n in wanted.areas
+        }
 
     def run(self) -> None:
         """Write everything and commit."""
@@ -297,18 +308,11 @@ class _Update:
     def _write_meta(self, txn: lmdb.Transaction) -> None:
         head, wanted = self._head, self._wanted
         head.counter += 1
-        before = self._image.areas
-        if len(wanted.areas) != len(before) or any(
-            replace(a, soa=None) != replace(b, soa=None)
-            for a, b in zip(before, wanted.areas, strict=True)
-        ):
+        if self._redefined:
             head.definitions = head.counter
-        known = self._image.serials
-        for number, area in enumerate(wanted.areas):
+        for number, area in wanted.areas.items():
             serial = wanted.serials[area.name.text]
-            same = number < len(before) and before[number] == area
-            if not same or known[area.name.text] != serial:
-                meta.write_area(self._env, txn, number, area, serial, self._findable[number])
+            meta.write_area(self._env, txn, number, area, serial, self._findable[number])
         meta.write_head(self._env, txn, head)
 
 

@@ -1,21 +1,41 @@
-"""Authority areas as JSON, in which an image keeps them."""
+"""Authority areas as JSON, in which an image keeps them.
+
+Of thousands of areas most have the same schema, so that is kept apart from them, once.
+"""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final
 
 from rwhoisd.directory.area import AuthorityArea, HostPort
 from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.schema import AttributeDef, AttributeType, ClassDef, IndexType, Schema
 from rwhoisd.directory.soa import Soa
 
+_SCHEMAS: Final = 64  # whose text is kept while areas are written
+
+
+@lru_cache(maxsize=_SCHEMAS)
+def schema_to_text(schema: Schema) -> tuple[str, str]:
+    """A name for a schema, which no other has, and the schema."""
+    text = json.dumps([_class_to_dict(c) for c in schema.classes])
+    return blake2b(text.encode(), digest_size=16).hexdigest(), text
+
+
+def schema_from_text(text: str) -> Schema:
+    """The schema that :func:`schema_to_text` wrote."""
+    return Schema(tuple(_class_from_dict(c) for c in json.loads(text)))
+
 
 def area_to_text(area: AuthorityArea) -> str:
-    """An area but for its SOA, which changes more often; equal text is an equal definition."""
+    """An area with the name of its schema, but for its SOA, which changes more often."""
     return json.dumps(
         {
             "name": area.name.text,
-            "classes": [_class_to_dict(c) for c in area.schema.classes],
+            "schema": schema_to_text(area.schema)[0],
             "role": area.role,
             "guardians": area.guardians,
             "masters": [asdict(m) for m in area.masters],
@@ -31,17 +51,13 @@ def area_to_text(area: AuthorityArea) -> str:
     )
 
 
-def area_from_text(text: str, schemas: dict[tuple[ClassDef, ...], Schema]) -> AuthorityArea:
-    """The area that :func:`area_to_text` wrote, without SOA.
-
-    ``schemas`` keeps schemas that were read, so that areas with equal ones share it.
-    """
+def area_from_text(text: str, schema_of: Callable[[str], Schema]) -> AuthorityArea:
+    """The area that :func:`area_to_text` wrote, without SOA; ``schema_of`` knows names."""
     fields = json.loads(text)
-    classes = tuple(_class_from_dict(c) for c in fields.pop("classes"))
     return AuthorityArea(
         name=AreaName.from_text(fields.pop("name")),
         soa=None,
-        schema=schemas.setdefault(classes, Schema(classes)),
+        schema=schema_of(fields.pop("schema")),
         guardians=tuple(fields.pop("guardians")),
         audience=tuple(fields.pop("audience")),
         internal_to=tuple(fields.pop("internal_to")),

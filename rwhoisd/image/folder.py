@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from rwhoisd.image.errors import ImageError
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 MAGIC: Final = "rwhoisd image"
 
 RECORDS: Final = "records.dat"

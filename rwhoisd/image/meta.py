@@ -4,15 +4,23 @@ import json
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from itertools import takewhile
 from typing import Final
 
 import lmdb
 
 from rwhoisd.directory.area import AuthorityArea
-from rwhoisd.directory.schema import ClassDef, Schema
+from rwhoisd.directory.schema import Schema
 from rwhoisd.directory.soa import TimeStamp
-from rwhoisd.image.definitions import area_from_text, area_to_text, soa_from_text, soa_to_text
+from rwhoisd.image.definitions import (
+    area_from_text,
+    area_to_text,
+    schema_from_text,
+    schema_to_text,
+    soa_from_text,
+    soa_to_text,
+)
 from rwhoisd.image.environment import Environment, get, items
 from rwhoisd.image.errors import ImageError
 
@@ -20,6 +28,7 @@ _HEAD: Final = b"head"
 _BUILT: Final = b"built"
 _AREA: Final = b"a"
 _STATE: Final = b"s"
+_SCHEMA: Final = b"c"
 NO_SERIAL: Final = TimeStamp("0" * 17)
 
 Lengths = dict[int, set[int]]
@@ -123,19 +132,34 @@ def write_area(
     suffix = number.to_bytes(2)
     fields = {"soa": soa_to_text(area.soa), "serial": serial.text, "findable": findable}
     state = json.dumps(fields)
+    schema, text = schema_to_text(area.schema)
+    txn.put(_SCHEMA + schema.encode(), text.encode(), db=env.meta, overwrite=False)
     txn.put(_AREA + suffix, area_to_text(area).encode(), db=env.meta)
     txn.put(_STATE + suffix, state.encode(), db=env.meta)
 
 
 def read_areas(env: Environment, txn: lmdb.Transaction) -> tuple[AuthorityArea, ...]:
-    """All areas, in their order, without SOA."""
-    schemas: dict[tuple[ClassDef, ...], Schema] = {}
-    return tuple(area_from_text(text, schemas) for text in _values(env, txn, _AREA))
+    """All areas, in their order, without SOA; areas with equal schemas share one."""
+
+    @cache
+    def schema_of(name: str) -> Schema:
+        text = get(txn, _SCHEMA + name.encode(), env.meta)
+        if text is None:
+            raise ImageError(f"the index has no schema {name}; build the image anew")
+        return schema_from_text(text.decode())
+
+    return tuple(area_from_text(text, schema_of) for text in _values(env, txn, _AREA))
 
 
 def read_states(env: Environment, txn: lmdb.Transaction) -> list[str]:
     """What changes with every change of an area, as text: :func:`with_state` reads it."""
     return _values(env, txn, _STATE)
+
+
+def read_state(env: Environment, txn: lmdb.Transaction, number: int) -> str:
+    """The same of one area."""
+    state: bytes = get(txn, _STATE + number.to_bytes(2), env.meta) or b""
+    return state.decode()
 
 
 def with_state(area: AuthorityArea, state: str) -> AuthorityArea:

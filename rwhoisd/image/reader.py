@@ -236,9 +236,19 @@ class Image:
         areas = map(meta.with_state, self.scopes.areas, states)
         return tuple(area for n, area in enumerate(areas) if n not in self.hidden)
 
+    def area(self, name: str) -> AuthorityArea | None:
+        """The area called ``name``, in any case, if there is one for this view."""
+        number = self.scopes.number(name)
+        return None if number is None else self.area_at(number)
+
+    def area_at(self, number: int) -> AuthorityArea:
+        """The area with a number, hidden or not."""
+        state = meta.read_state(self.env, self.txn, number)
+        return meta.with_state(self.scopes.areas[number], state)
+
     def area_number(self, area: AuthorityArea) -> int:
         """The number of an area; it is its place in ``areas`` unless this is a view."""
-        return next(n for n, a in enumerate(self.scopes.areas) if a.name == area.name)
+        return self.scopes.numbers[area.name.key]
 
     @cached_property
     def findable_count(self) -> int:
@@ -254,19 +264,21 @@ class Image:
         states = meta.read_states(self.env, self.txn)
         return [Findable(*meta.findable_of(state)) for state in states]
 
+    def findable_at(self, number: int) -> Findable:
+        """The same of one area."""
+        return Findable(*meta.findable_of(meta.read_state(self.env, self.txn, number)))
+
     def shows(self, obj: Object) -> bool:
         """Whether an object of the store is one that there is for who has this view."""
-        number, area = next(
-            ((n, a) for n, a in enumerate(self.scopes.areas) if a.name.text == obj.area),
-            (-1, None),
-        )
-        if area is None or number in self.hidden:
+        number = self.scopes.number(obj.area)
+        if number is None:
             return False
+        area = self.scopes.areas[number]
         class_def = area.schema.class_def(obj.class_name)
         inner = class_def is not None and is_internal(obj, class_def, area)
         return not inner or number in self.sight.inner
 
-    @property
+    @cached_property
     def serials(self) -> dict[str, TimeStamp]:
         """Area name → serial of its last change that is in this version."""
         states = meta.read_states(self.env, self.txn)

@@ -104,7 +104,7 @@ class Shape:
             and area == renderer.pair.area.name.text
         )
         self.slots = [
-            Slot(i, renderer.pair.scope_of[a.name.lower()], *_kinds(a), a.private)
+            Slot(i, renderer.pair.scope_of(a.name.lower()), *_kinds(a), a.private)
             for i, a in known
             if a.indexed and a.name not in renderer.pair.secret
         ]

@@ -21,6 +21,7 @@ from rwhoisd.directory.schema import (
     AttributeType,
     ClassDef,
     IndexType,
+    Schema,
     class_names,
 )
 from rwhoisd.directory.visibility import SECRET_ATTRIBUTES
@@ -52,6 +53,7 @@ class Pair:
     area: AuthorityArea
     class_def: ClassDef
     attributes: tuple[AttributeDef, ...]
+    places: Mapping[str, int]  # of the attributes, by lower-case canonical name
     first: int  # scope of the first attribute
 
     @property
@@ -64,10 +66,9 @@ class Pair:
         """What is added to an attribute's scope for an internal object, which few get to see."""
         return len(self.attributes)
 
-    @cached_property
-    def scope_of(self) -> Mapping[str, int]:
-        """Lower-case canonical attribute name → scope."""
-        return {a.name.lower(): self.first + i for i, a in enumerate(self.attributes)}
+    def scope_of(self, attribute: str) -> int:
+        """The scope of an attribute, by its canonical name in lower case."""
+        return self.first + self.places[attribute]
 
     @cached_property
     def private(self) -> frozenset[str]:
@@ -125,6 +126,20 @@ class Sight(NamedTuple):
     inner: frozenset[int]  # of these it sees the internal objects
 
 
+_Parts = Sequence[tuple[ClassDef, tuple[AttributeDef, ...], Mapping[str, int]]]
+
+
+def _parts(schema: Schema) -> _Parts:
+    """Its classes, each with its attributes by number and with their places."""
+    numbers = schema.attribute_numbers
+    found = []
+    for class_def in schema.classes:
+        attributes = sorted(class_def.attributes, key=lambda a: numbers[a.name.lower()])
+        places = {a.name.lower(): i for i, a in enumerate(attributes)}
+        found.append((class_def, tuple(attributes), places))
+    return found
+
+
 class Scopes:
     """All pairs of a list of areas, in answer order.
 
@@ -139,8 +154,14 @@ class Scopes:
         self.pairs: list[Pair] = []
         self.of_area: list[list[Pair]] = []  # by area number, then class number
         self._by_name: dict[tuple[int, str], Pair] = {}
+        parts: dict[int, _Parts] = {}  # by schema, which most areas share
         for number, area in enumerate(areas):
-            self._add_area(number, area)
+            some = parts.get(id(area.schema)) or parts.setdefault(
+                id(area.schema), _parts(area.schema)
+            )
+            self._add_area(number, area, some)
+        # Lower-case name → number; of two with one name the first counts.
+        self.numbers = {a.name.key: n for n, a in reversed(tuple(enumerate(areas)))}
         self._firsts = [pair.first for pair in self.pairs]
         self._plans: dict[tuple[str | None, str | None, bool], Plan] = {}
         self._kept_looks = 0
@@ -157,14 +178,12 @@ class Scopes:
         self._clients: dict[str, Sight] = {}
         self._views: dict[Sight, Scopes] = {}
 
-    def _add_area(self, number: int, area: AuthorityArea) -> None:
+    def _add_area(self, number: int, area: AuthorityArea, parts: _Parts) -> None:
         first = number << AREA_BITS
-        numbers = area.schema.attribute_numbers
         classes: list[Pair] = []
-        for class_number, class_def in enumerate(area.schema.classes):
-            attributes = sorted(class_def.attributes, key=lambda a: numbers[a.name.lower()])
+        for class_number, (class_def, attributes, places) in enumerate(parts):
             pair = Pair(
-                len(self.pairs), number, class_number, area, class_def, tuple(attributes), first
+                len(self.pairs), number, class_number, area, class_def, attributes, places, first
             )
             self.pairs.append(pair)
             self._by_name[number, class_def.name.lower()] = pair
@@ -209,7 +228,7 @@ class Scopes:
         view = copy(self)  # the numbering is shared, as the index is, and so are the views
         fields = vars(view)
         fields.update(sight=sight, _plans={}, _kept_looks=0)
-        for name in ("heads", "id_scopes", "names", "shown", "tree"):
+        for name in ("heads", "id_ends", "id_scopes", "names", "shown", "tree"):
             fields.pop(name, None)  # it may have been made of other areas
         return view
 
@@ -249,14 +268,26 @@ class Scopes:
     @cached_property
     def id_scopes(self) -> frozenset[int]:
         """Scopes of the base attribute ID."""
-        found = frozenset(p.scope_of["id"] for p in self.shown)
+        found = frozenset(p.scope_of("id") for p in self.shown)
         inner = [p for p in self.shown if p.area_number in self.sight.inner]
-        return found | frozenset(p.scope_of["id"] + p.inner for p in inner)
+        return found | frozenset(p.scope_of("id") + p.inner for p in inner)
+
+    def number(self, name: str) -> int | None:
+        """Number of the area called ``name``, in any case; None when there is none here."""
+        number = self.numbers.get(name.lower())
+        return None if number in self.hidden else number
+
+    @cached_property
+    def id_ends(self) -> frozenset[str]:
+        """What IDs of objects of the areas end in, behind a period, in lower case."""
+        areas = (a for n, a in enumerate(self.areas) if n not in self.hidden)
+        return frozenset(a.name.id_suffix.lower() for a in areas)
 
     @cached_property
     def names(self) -> Names:
         """The words that the query language knows as classes and attributes."""
-        schemas = [a.schema for n, a in enumerate(self.areas) if n not in self.hidden]
+        shown = (a.schema for n, a in enumerate(self.areas) if n not in self.hidden)
+        schemas = list({id(schema): schema for schema in shown}.values())  # most are the same
         words = frozenset[str]().union(*(s.attribute_names for s in schemas))
         return Names(class_names(schemas), words)
 
@@ -310,7 +341,7 @@ class Scopes:
     def _scopes_of_kind(
         self, pair: Pair, attributes: Sequence[AttributeDef], kind: IndexType
     ) -> tuple[int, ...]:
-        found = tuple(pair.scope_of[a.name.lower()] for a in attributes if kind in a.index.parts)
+        found = tuple(pair.scope_of(a.name.lower()) for a in attributes if kind in a.index.parts)
         if pair.area_number in self.sight.inner:
             found += tuple(scope + pair.inner for scope in found)
         return found

@@ -66,11 +66,10 @@ def on_or_off(request: DirectiveRequest) -> bool:
 
 def find_area(image: Image, name: str) -> AuthorityArea:
     """The area called ``name``, in any case, if the image shows it. Raises: RwhoisError 340."""
-    key = name.lower()
-    for area in image.areas:
-        if area.name.key == key:
-            return area
-    raise RwhoisError(ResponseCode.INVALID_AREA)
+    area = image.area(name)
+    if area is None:
+        raise RwhoisError(ResponseCode.INVALID_AREA)
+    return area
 
 
 def find_class(area: AuthorityArea, name: str) -> ClassDef:

@@ -269,7 +269,8 @@ class Guardians:
         return self.may(Act.SEE, obj, self._area(obj))
 
     def _area(self, obj: Object) -> AuthorityArea:
-        return next(a for a in self._image.scopes.areas if a.name.text == obj.area)
+        scopes = self._image.scopes
+        return scopes.areas[scopes.numbers[obj.area.lower()]]
 
     def _lookup(self, name: str) -> Object | None:
         if name not in self._found:

@@ -320,8 +320,7 @@ class Registration:
         if not record:
             raise syntax_error(_NO_RECORD)
         area_name, class_name = _required(record, "Auth-Area"), _required(record, "Class-Name")
-        key = area_name.lower()
-        area = next((a for a in self._image.areas if a.name.key == key), None)
+        area = self._image.area(area_name)
         if area is None:
             raise RwhoisError(ResponseCode.INVALID_AREA, area_name)
         class_def = class_of(area, class_name)
@@ -358,8 +357,9 @@ class Registration:
 
     async def _exists(self, object_id: str) -> bool:
         """Whether an object has this ID; those of other people's areas cannot be asked."""
-        folded = object_id.lower()
-        if not any(folded.endswith("." + a.name.id_suffix.lower()) for a in self._image.areas):
+        labels = object_id.lower().split(".")
+        ends = (".".join(labels[i:]) for i in range(1, len(labels)))
+        if self._image.scopes.id_ends.isdisjoint(ends):
             return True
         # What another node has registered just now may not be in our image yet.
         return bool(self._image.by_id(object_id) or await self._stored(object_id))
@@ -452,7 +452,9 @@ class Registration:
         return await _plain(self._registry.run(area.name.text, work, author=self._maintainer))
 
     def _area(self, stored: StoredObject) -> AuthorityArea:
-        return next(a for a in self._image.areas if a.name.text == stored.object.area)
+        area = self._image.area(stored.object.area)
+        assert area is not None  # the objects that are shown are of areas that are
+        return area
 
     async def _kept(self, wanted: Wanted, before: Object | None = None) -> Wanted:
         """The object as it is kept: secrets of guardians hashed, before anything is locked.

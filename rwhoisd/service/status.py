@@ -29,5 +29,6 @@ def _contact(context: Context, image: Image) -> str:
     """The configured address; ARIN's server shows a space without one, the RFC wants one."""
     if context.settings.contact or context.dialect.display_details:
         return context.settings.contact or " "
-    soas = (area.soa for area in image.areas)
+    numbers = (n for n in range(len(image.scopes.areas)) if n not in image.hidden)
+    soas = (image.area_at(n).soa for n in numbers)
     return next((soa.hostmaster for soa in soas if soa and soa.hostmaster), "")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import RowMapping, delete, insert, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rwhoisd.directory.area import AuthorityArea, HostPort
@@ -42,21 +42,33 @@ async def read_areas(
     if names is not None:
         query = query.where(authority_area.c.name_key.in_(list(names)))
     rows = (await connection.execute(query)).mappings().all()
-    numbers = [row["area_id"] for row in rows]
+    # Of all areas none is named: there may be more than a statement takes.
+    numbers = None if names is None else [row["area_id"] for row in rows]
     classes = await _read_classes(connection, numbers)
     slaves = await _read_slaves(connection, numbers)
+    schemas: dict[tuple[ClassDef, ...], Schema] = {}  # areas that have the same share it
     return tuple(
-        _area(row, classes.get(row["area_id"], ()), slaves.get(row["area_id"], ())) for row in rows
+        _area(
+            row,
+            _shared(schemas, tuple(classes.get(row["area_id"], ()))),
+            slaves.get(row["area_id"], ()),
+        )
+        for row in rows
     )
 
 
-def _area(
-    row: RowMapping, classes: Sequence[ClassDef], slaves: Sequence[HostPort]
-) -> AuthorityArea:
+def _shared(schemas: dict[tuple[ClassDef, ...], Schema], classes: tuple[ClassDef, ...]) -> Schema:
+    schema = schemas.get(classes)
+    if schema is None:
+        schema = schemas[classes] = Schema(classes)
+    return schema
+
+
+def _area(row: RowMapping, schema: Schema, slaves: Sequence[HostPort]) -> AuthorityArea:
     return AuthorityArea(
         name=AreaName.from_text(row["name"]),
         soa=_soa(row),
-        schema=Schema(tuple(classes)),
+        schema=schema,
         role=row["role"],
         guardians=tuple(row["guardians"]),
         masters=tuple(HostPort(host, port) for host, port in row["masters"]),
@@ -78,10 +90,10 @@ def _soa(row: RowMapping) -> Soa | None:
 
 
 async def _read_classes(
-    connection: AsyncConnection, area_ids: Sequence[int]
+    connection: AsyncConnection, area_ids: Sequence[int] | None
 ) -> Mapping[int, Sequence[ClassDef]]:
     classes = object_class.c
-    wanted = classes.area_id.in_(area_ids)
+    wanted = true() if area_ids is None else classes.area_id.in_(area_ids)
     query = select(attribute).join(object_class).where(wanted)
     query = query.order_by(attribute.c.class_id, attribute.c.ordinal)
     attributes: dict[int, list[AttributeDef]] = {}
@@ -117,9 +129,11 @@ def _attribute(row: RowMapping) -> AttributeDef:
 
 
 async def _read_slaves(
-    connection: AsyncConnection, area_ids: Sequence[int]
+    connection: AsyncConnection, area_ids: Sequence[int] | None
 ) -> Mapping[int, Sequence[HostPort]]:
-    query = select(slave).where(slave.c.area_id.in_(area_ids), slave.c.defined)
+    query = select(slave).where(slave.c.defined)
+    if area_ids is not None:
+        query = query.where(slave.c.area_id.in_(area_ids))
     found: dict[int, list[HostPort]] = {}
     for row in (await connection.execute(query.order_by(slave.c.ordinal))).mappings():
         found.setdefault(row["area_id"], []).append(HostPort(row["host"], row["port"]))

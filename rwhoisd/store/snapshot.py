@@ -1,6 +1,6 @@
 """What the image is built from: the whole directory as it was at one moment."""
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, TypeVar
@@ -19,6 +19,7 @@ from rwhoisd.store.tables import authority_area, stored_object
 
 _T = TypeVar("_T")
 BATCH: Final = 5_000  # objects per query
+FEW: Final = 200  # definitions that are read by name; of more all are read
 _o = stored_object.c
 OBJECT_COLUMNS: Final = (
     _o.row_id,
@@ -86,31 +87,48 @@ class Snapshot:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._areas: dict[str, tuple[int, AuthorityArea]] = {}
+        self._numbers: dict[str, int] = {}  # by folded name, in order
         self._serials: dict[str, TimeStamp] = {}
+        self._definitions: dict[str, AuthorityArea] = {}  # by folded name, as far as read
 
     async def start(self) -> "Snapshot":
-        """Read the areas, which also fixes the moment that all later reads belong to."""
+        """Read the serials, which also fixes the moment that all later reads belong to."""
         a = authority_area.c
         query = select(a.area_id, a.name, a.name_key, a.serial).order_by(a.position, a.area_id)
-        rows = (await self._connection.execute(query)).all()
-        areas = await definitions.read_areas(self._connection)
-        for row, area in zip(rows, areas, strict=True):
-            self._areas[row.name_key] = (row.area_id, area)
+        for row in (await self._connection.execute(query)).all():
+            self._numbers[row.name_key] = row.area_id
             self._serials[row.name] = row.serial
         return self
 
     async def areas(self) -> tuple[AuthorityArea, ...]:
         """Areas by position."""
-        return tuple(area for _, area in self._areas.values())
+        return tuple((await self._read(self._numbers)).values())
 
     async def serials(self) -> Mapping[str, TimeStamp]:
-        """Area name → serial of its last journalled change."""
+        """Area name → serial of its last journalled change, areas by position."""
         return dict(self._serials)
+
+    async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
+        """Areas of these names, by name."""
+        found = await self._read({name.lower(): None for name in names})
+        return {name: found[name.lower()] for name in names}
+
+    async def _read(self, keys: Collection[str]) -> Mapping[str, AuthorityArea]:
+        """Areas by folded name, in the order of ``keys``."""
+        missing = [key for key in keys if key not in self._definitions]
+        if missing:
+            named = missing if len(missing) <= FEW else None
+            areas = await self._answered(definitions.read_areas(self._connection, named))
+            self._definitions |= {area.name.key: area for area in areas}
+        return {key: self._definitions[key] for key in keys}
+
+    async def _area(self, name: str) -> tuple[int, AuthorityArea]:
+        key = name.lower()
+        return self._numbers[key], (await self._read([key]))[key]
 
     async def objects(self, area: str) -> AsyncIterator[Sequence[StoredObject]]:
         """All objects of an area in batches, by class (schema order) and position."""
-        area_id, definition = self._areas[area.lower()]
+        area_id, definition = await self._area(area)
         batches = object_batches(self._connection, area_id, definition)
         while (batch := await self._answered(anext(batches, None))) is not None:
             yield batch
@@ -121,7 +139,7 @@ class Snapshot:
 
     async def bodies(self, area: str) -> AsyncIterator[Bodies]:
         """The same in columns, of one class each."""
-        area_id, definition = self._areas[area.lower()]
+        area_id, definition = await self._area(area)
         async for rows in _row_batches(self._connection, area_id, definition):
             for class_name, run in groupby(rows, key=attrgetter("class_name")):
                 row_ids, positions, _, bodies, sources, indexed, orders = zip(*run, strict=True)

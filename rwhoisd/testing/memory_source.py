@@ -1,6 +1,6 @@
 """A directory in memory that journals its changes: a ``Source`` for tests."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -93,8 +93,12 @@ class MemorySource:
         return tuple(sorted(self._areas.values(), key=lambda a: a.position))
 
     async def serials(self) -> Mapping[str, TimeStamp]:
-        """Area name → serial of its last change."""
-        return dict(self._serials)
+        """Area name → serial of its last change, areas by position."""
+        return {a.name.text: self._serials[a.name.text] for a in await self.areas()}
+
+    async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
+        """Areas of these names."""
+        return {name: self._areas[name] for name in names}
 
     async def objects(self, area: str) -> AsyncIterator[Sequence[StoredObject]]:
         """Objects of an area in batches, by class and position."""

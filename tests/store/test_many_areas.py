@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +20,9 @@ from rwhoisd.image.reader import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
-from rwhoisd.store import Store
+from rwhoisd.store import Store, snapshot
 from rwhoisd.store.errors import StoreError
+from rwhoisd.store.snapshot import Snapshot
 from rwhoisd.store.tables import AREA_BITS, ROW_BITS
 from tests.unit.service_kit import FakeRegistry, Talk, settings
 
@@ -201,3 +204,68 @@ def test_an_area_to_which_too_many_objects_were_added_takes_no_more(tmp_path: Pa
 
     asyncio.run(run())
     assert "network:Network-Name:very-last" in _answers(image, "very-last")
+
+
+class _Counting:
+    """A snapshot that notes which definitions and journals are asked for."""
+
+    def __init__(self, source: Snapshot) -> None:
+        self._source = source
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    async def areas(self) -> tuple[AuthorityArea, ...]:
+        self.asked.append("all areas")
+        return await self._source.areas()
+
+    async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
+        self.asked += names
+        return await self._source.definitions(names)
+
+
+def test_what_did_not_change_is_not_read_to_catch_up(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    blocks = [_block(n) for n in range(5)]
+
+    async def caught_up(store: Store) -> list[str]:
+        async with store.snapshot() as source:
+            counting = _Counting(source)
+            await catch_up(counting, image)
+            assert await verify(source, image) is None
+        return counting.asked
+
+    async def run() -> None:
+        async with await Store.open(str(tmp_path / "store.db"), create=True) as store:
+            await _fill(store, blocks)
+            await _in_snapshot(store, build, image, EOL)
+            assert await caught_up(store) == []
+            async with store.change(blocks[3], author="test", source="zone") as change:
+                await change.add(_network(blocks[3], "NEW"))
+            assert await caught_up(store) == [blocks[3]]
+            async with store.change(blocks[1], author="test", source="zone") as change:
+                soa = Soa("", hostmaster="other@example.net")
+                await change.put_area(replace(_area(blocks[1], 1), soa=soa))
+            await _fill(store, [_block(5)])
+            assert await caught_up(store) == [blocks[1], _block(5)]
+
+    asyncio.run(run())
+
+
+def test_definitions_come_by_name_few_or_many(tmp_path: Path) -> None:
+    blocks = [_block(n) for n in range(snapshot.FEW + 2)]
+
+    async def run() -> None:
+        async with await Store.open(str(tmp_path / "store.db"), create=True) as store:
+            await _fill(store, blocks)
+            every = {area.name.text: area for area in await store.areas()}
+            assert list(every) == blocks
+            for some in ([], blocks[:1], blocks[5:2:-1], blocks):
+                async with store.snapshot() as source:
+                    found = await source.definitions(some)
+                    assert found == {name: every[name] for name in some}
+                    assert await source.areas() == tuple(every.values())
+                    assert list(await source.serials()) == blocks
+
+    asyncio.run(run())
