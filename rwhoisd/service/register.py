@@ -228,7 +228,8 @@ class Registration:
             raise AwayError
 
     async def add(self, found: Sequence[Record]) -> Reply:
-        """Adds the one record; answers with the ID and Updated it got (§6.3)."""
+        """Adds the one record; answers with the ID and Updated it got (§6.3), also with 120 when
+        it is stored and only not seen by queries yet."""
         if len(found) > 1:
             raise syntax_error(_TOO_MANY)
         wanted = self._wanted(found[0]).without_id()
@@ -244,15 +245,24 @@ class Registration:
                 await self._change(wanted.area, lambda c: _require_free_key(c, wanted.object()))
             wanted = await self._parsed("ADD", wanted)
         final = wanted
+        stored: Object | None = None
 
         async def store(change: AreaChange) -> Object:
+            nonlocal stored
+            stored = None
             obj = self._object(final, change, await _new_id(change, final.area))
             if unique:
                 await _require_free_key(change, obj)
             await change.add(obj, unique=unique)
+            stored = obj
             return obj
 
-        return self._registered(await self._change(wanted.area, store))
+        try:
+            return self._registered(await self._change(wanted.area, store))
+        except RwhoisError as failure:
+            if stored is None or failure.code is not ResponseCode.REGISTRATION_DEFERRED:
+                raise
+            return error(failure)._replace(body=self._registered(stored).body)
 
     async def modify(self, found: Sequence[Record]) -> Reply:
         """Replaces the object that the first record names by the second (§6.4)."""

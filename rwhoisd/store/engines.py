@@ -1,6 +1,7 @@
 """Engines: one code path for SQLite, PostgreSQL and MariaDB; what differs stands here."""
 
 import asyncio
+import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -130,6 +131,9 @@ def _server_engine(url: URL, busy_seconds: float) -> AsyncEngine:
             f" install it with pip install 'rwhoisd[{extra}]'"
         ) from error
     event.listen(engine.sync_engine, "connect", _server_connected(url, busy_seconds))
+    # It would tell with a traceback that a lost connection, or one that was in the middle of
+    # something, could not be rolled back. It is thrown away, and what was lost is told by us.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     return engine
 
 
@@ -192,12 +196,16 @@ async def transaction(engine: AsyncEngine, *, change: bool) -> AsyncIterator[Asy
     with translated(engine.url):
         async with AsyncExitStack() as stack:
             connection = await _connect(engine, stack)
+            level = "READ COMMITTED" if change else "REPEATABLE READ"
             if engine.dialect.name == "sqlite":
                 await connection.execution_options(rwhoisd_change=change)
-            else:
-                level = "READ COMMITTED" if change else "REPEATABLE READ"
+            elif engine.dialect.name == "postgresql":  # which costs no statement
                 await connection.execution_options(isolation_level=level)
             async with connection.begin():
+                if engine.dialect.name in ("mysql", "mariadb"):
+                    # Said for this transaction alone: the library would have to take it back
+                    # afterwards, and loses the connection's place when the server is gone then.
+                    await connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {level}")
                 yield connection
 
 
