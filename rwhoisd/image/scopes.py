@@ -140,6 +140,25 @@ def _parts(schema: Schema) -> _Parts:
     return found
 
 
+_Kinds = tuple[tuple[IndexType, tuple[int, ...]], ...]
+
+
+def _kinds(pair: Pair, attribute: str | None, *, concealed: bool) -> _Kinds:
+    """Kinds of index with the places of the attributes that a term looks for there."""
+    if attribute is None:
+        wanted = [a for a in pair.attributes if a.type is not AttributeType.ID]
+    else:
+        found = pair.class_def.attribute(attribute)
+        wanted = [] if found is None else [found]
+    if concealed:
+        wanted = [a for a in wanted if a.private]
+    return tuple(
+        (kind, places)
+        for kind in pair.class_def.index_order
+        if (places := tuple(pair.places[a.name.lower()] for a in wanted if kind in a.index.parts))
+    )
+
+
 class Scopes:
     """All pairs of a list of areas, in answer order.
 
@@ -321,27 +340,19 @@ class Scopes:
         self, class_name: str | None, attribute: str | None, *, concealed: bool
     ) -> list[Look]:
         looks = []
+        kinds: dict[int, _Kinds] = {}  # by class of a schema, which many areas share
         for pair in self._in_class(class_name):
-            if attribute is None:
-                wanted = [a for a in pair.attributes if a.type is not AttributeType.ID]
-            else:
-                found = pair.class_def.attribute(attribute)
-                wanted = [] if found is None else [found]
-            if concealed:
-                wanted = [a for a in wanted if a.private]
-            kinds = tuple(
-                (kind, scopes)
-                for kind in pair.class_def.index_order
-                if (scopes := self._scopes_of_kind(pair, wanted, kind))
-            )
-            if kinds:
-                looks.append(Look(pair, kinds))
+            found = kinds.get(id(pair.places))
+            if found is None:
+                found = _kinds(pair, attribute, concealed=concealed)
+                kinds[id(pair.places)] = found
+            if found:
+                scopes = tuple((kind, self._scopes_at(pair, places)) for kind, places in found)
+                looks.append(Look(pair, scopes))
         return looks
 
-    def _scopes_of_kind(
-        self, pair: Pair, attributes: Sequence[AttributeDef], kind: IndexType
-    ) -> tuple[int, ...]:
-        found = tuple(pair.scope_of(a.name.lower()) for a in attributes if kind in a.index.parts)
+    def _scopes_at(self, pair: Pair, places: Sequence[int]) -> tuple[int, ...]:
+        found = tuple([pair.first + place for place in places])
         if pair.area_number in self.sight.inner:
             found += tuple(scope + pair.inner for scope in found)
         return found
