@@ -130,17 +130,26 @@ def while_answered(server: Process, *, growth: int = 64 << 20) -> Iterator[Secon
     assert memory(server) < before + growth
 
 
-def connect(server: Process, source: str = "127.0.0.3", seconds: float = 30) -> socket.socket:
-    """A connection of the one who abuses."""
-    place = ("127.0.0.1", server.port)
-    return socket.create_connection(place, seconds, source_address=(source, 0))
+def connect(
+    server: Process, source: str = "127.0.0.3", seconds: float = 30, room: int = 0
+) -> socket.socket:
+    """A connection of the one who abuses; ``room``: octets that its system takes for it."""
+    client = socket.socket()
+    client.settimeout(seconds)
+    if room:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    client.bind((source, 0))
+    client.connect(("127.0.0.1", server.port))
+    return client
 
 
 @contextmanager
-def many(server: Process, count: int, source: str = "127.0.0.3") -> Iterator[list[socket.socket]]:
+def many(
+    server: Process, count: int, source: str = "127.0.0.3", room: int = 0
+) -> Iterator[list[socket.socket]]:
     """So many connections at once."""
     with ExitStack() as stack:
-        yield [stack.enter_context(connect(server, source)) for _ in range(count)]
+        yield [stack.enter_context(connect(server, source, room=room)) for _ in range(count)]
 
 
 def reset(client: socket.socket) -> None:
@@ -155,6 +164,17 @@ def rest(client: socket.socket) -> bytes:
         return read_all(client)
     except (ConnectionError, ssl.SSLError):
         return b""
+
+
+def counted(server: Process, name: str) -> int:
+    """What the server told last of one of its counters; it does so every few seconds."""
+    facts = json.loads((server.output.parent / "state/counters.json").read_text("ascii"))
+    return int(facts[name])
+
+
+def established(client: socket.socket) -> bool:
+    """Whether a connection is there as a whole, without taking anything from it."""
+    return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1
 
 
 def log_of(server: Process) -> str:

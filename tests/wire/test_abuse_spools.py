@@ -1,5 +1,6 @@
 """Huge registrations, one by one and all together."""
 
+import socket
 import threading
 from pathlib import Path
 
@@ -35,20 +36,26 @@ def test_open_registrations_of_all_together_are_bounded(tmp_path: Path) -> None:
     limits = {"spools_octets": 1 << 20, "spool_octets": 60_000}
     record = b"Org-Name: " + b"x" * 1000 + b"\r\n"
     told = b"%error 338 Invalid directive syntax: too many registrations are under way"
+
+    def open_all(clients: list[socket.socket], lines: bytes) -> None:
+        for client in clients:
+            client.sendall(ON + lines + b"-limit 5\r\n")
+        for client in clients:  # until all of it was read, and none is finished
+            said = b""
+            while said.count(b"%ok") < 3:
+                piece = client.recv(4096)
+                assert piece
+                said += piece
+
     with abused(tmp_path, limits) as server, while_answered(server, growth=16 << 20):
         with many(server, 100) as clients:
-            for client in clients:
-                client.sendall(ON + record * 50 + b"-limit 5\r\n")
-            for client in clients:  # until all of it was read, and none is finished
-                said = b""
-                while said.count(b"%ok") < 3:
-                    said += client.recv(4096)
+            open_all(clients, record * 50)
             for client in clients:
                 client.sendall(OFF)
             answers = [rest(client) for client in clients]
         assert 50 < sum(told in answer for answer in answers) < 100
+        before = memory(server)
         with many(server, 100) as clients:
-            for client in clients:
-                client.sendall(ON + b"a\r\n" * 2000)
-            assert memory(server) < 400 << 20
+            open_all(clients, b"ab\r\n" * 4000)
+            assert memory(server) < before + (6 << 20)  # all these lines have twenty
         until(lambda: told not in _register(server, record * 50))  # those went without a word
