@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench import datasets, load, servers
+from bench import datasets, load, queries, servers
 from bench.load import PATTERNS, Job
 from bench.servers import Server
 from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, TWO_WORKERS, Sample
@@ -66,6 +66,7 @@ class Results:
     samples: list[Sample] = field(default_factory=list)
     startups: list[Startup] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    costs: list[queries.Cost] = field(default_factory=list)
 
 
 _Place = tuple[str, str, str, int]  # server, pattern, kind, connections
@@ -103,7 +104,9 @@ def job_count(settings: Settings) -> int:
 
 def setup_steps(settings: Settings) -> int:
     """Steps besides the runs: data for each number of objects, and loading it."""
-    return len(settings.objects) * len(settings.measured_servers) + settings.with_ours
+    servers_up = len(settings.objects) * len(settings.measured_servers)
+    kinds = len(settings.objects) * len(queries.KINDS)
+    return servers_up + (1 + kinds if settings.with_ours else 0)
 
 
 def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
@@ -117,6 +120,8 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
         advance(f"{objects} objects: data")
         dataset = datasets.prepare(settings.out, objects)
         _measure_size(settings, dataset, program, results, advance)
+    for objects in settings.objects if settings.with_ours else ():
+        results.costs += queries.measure(settings.out, objects, advance)
     return results
 
 

@@ -1,183 +1,411 @@
-"""What each kind of query costs, in the process: harder ones beside a name, and how they grow.
+"""What a query costs by its kind and by the number of objects: CPU in one process, no sockets.
 
-No sockets, no log, no cache of answers: the CPU time of ``Service`` for a line, from its bytes to
-the bytes of its answer. What is claimed is how many times a name it costs, and how much dearer it
-is among many objects than among few.
-
-usage: python -m bench.queries STATE [STATE ...]   (states of our server, as bench/out has them)
+A directory is made up object by object and built into an image; then the connection, session,
+service and image of a worker answer into a transport that throws away. The kernel's part, which
+is the same for all, is left out, so what is compared is ours alone. Nothing is answered from the
+answer cache, and each query goes into the query log.
 """
 
-import sys
+import asyncio
+import hashlib
+import random
+import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from statistics import median
+from typing import Any, Final, cast
+
+import uvloop
 
 from bench import generate
-from rwhoisd.directory.dialect import ARIN
-from rwhoisd.directory.guardian import Credentials
+from bench.errors import BenchError
+from rwhoisd.config import Config
+from rwhoisd.directory.area import AuthorityArea
+from rwhoisd.directory.body import encode_lines
+from rwhoisd.directory.changes import Bodies, Change, StoredObject
+from rwhoisd.directory.dialect import RFC
+from rwhoisd.directory.names import AreaName
+from rwhoisd.directory.schema import AttributeDef, ClassDef, IndexType, Schema
+from rwhoisd.directory.soa import Soa, TimeStamp
+from rwhoisd.image.build import build
+from rwhoisd.image.folder import FORMAT
 from rwhoisd.image.reader import ImageReader
-from rwhoisd.protocol.replies import Reply
-from rwhoisd.protocol.requests import QueryRequest
-from rwhoisd.protocol.session import Peer, SessionLimits
+from rwhoisd.server import settings
+from rwhoisd.server.limits import LimitTable, WorkerLimits
+from rwhoisd.server.querylog import QueryLog
+from rwhoisd.server.transport import Hub, Manners
+from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
-from rwhoisd.service.settings import ServiceSettings
 
-BASE: Final = "name"  # what the others are compared with
-_LINES: Final = 500  # different ones of each kind
-_SECONDS: Final = 0.2  # of CPU time for each
-_ROUNDS: Final = 3  # of which the fastest counts
-_PUNT: Final = "rwhois://root.example.net:4321/auth-area=."
+AREA: Final = generate.AREA
+STATUSES: Final = 10  # a tenth of all networks has the same
+GUARDED: Final = 100  # one of so many is private, and has a guardian
+CITIES: Final = 5_000  # names that sound different
+SECRET: Final = "letmein"
+BEYOND: Final = 1_000  # records that the largest answer has
+_SERIAL: Final = TimeStamp("20240101000000000")
+_BATCH: Final = 1_000
+_DIFFERENT: Final = 4_000  # queries of a kind
+_PARTS: Final = 5  # the median of so many is given
+_SECONDS: Final = 0.4  # for each part, about
+_LOGGED: Final = 256  # queries between two turns of the log
 
 
-@dataclass(frozen=True, slots=True)
+def _attribute(name: str, index: IndexType = IndexType.NONE, **more: Any) -> AttributeDef:
+    return AttributeDef(name, index=index, **more)
+
+
+_SCHEMA: Final = Schema(
+    (
+        ClassDef(
+            "network",
+            (
+                _attribute("Network-Name", IndexType.EXACT),
+                _attribute("IP-Network", IndexType.CIDR, required=True, primary=True),
+                _attribute("Org-Name", IndexType.EXACT),
+                _attribute("Status", IndexType.EXACT),
+                _attribute("City", IndexType.ALL),
+            ),
+        ),
+        ClassDef("guardian", (_attribute("Guard-Scheme"), _attribute("Guard-Info", private=True))),
+        ClassDef(
+            "referral",
+            (_attribute("Referred-Auth-Area", IndexType.ALL), _attribute("Referral")),
+        ),
+    )
+)
+
+
+def _city(number: int) -> str:
+    """A name of letters; neighbours sound different."""
+    letters = "bdfgjklmnprstvz"
+    return "".join(f"{letters[number // 15**i % 15]}o" for i in range(4)).title()
+
+
+def _network(block: generate.Block) -> tuple[tuple[str, str], ...]:
+    i, b, c, d, length = block
+    lines: tuple[tuple[str, str], ...] = (
+        ("ID", f"NET-{i}.{AREA}"),
+        ("Network-Name", generate.network_name(i)),
+        ("IP-Network", f"10.{b}.{c}.{d}/{length}"),
+        ("Org-Name", f"Customer {i // 4} Networks"),
+        ("Status", f"STATE-{i % STATUSES}"),
+        ("City", _city(i % CITIES)),
+        ("Street-Address", f"{100 + i % 900} Example Street, Suite {i % 77}"),
+        ("Updated", f"2024{1 + i % 12:02d}{1 + i % 28:02d}"),
+    )
+    if i % GUARDED == GUARDED - 1:
+        lines += (("Guardian", f"G.{AREA}"), ("Private", "yes"))
+    return lines
+
+
+class MadeUp:
+    """A ``Source`` of so many networks, a guardian and a referral, none of them kept in memory."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    async def areas(self) -> tuple[AuthorityArea, ...]:
+        """The one area."""
+        soa = Soa(serial_number=_SERIAL.text)
+        return (AuthorityArea(AreaName.from_text(AREA), soa, _SCHEMA),)
+
+    async def serials(self) -> Mapping[str, TimeStamp]:
+        """Its serial."""
+        return {AREA: _SERIAL}
+
+    async def objects(self, area: str) -> AsyncIterator[Sequence[StoredObject]]:
+        """All objects."""
+        async for batch in self.bodies(area):
+            yield [
+                StoredObject(row, row, batch.object(area, i)) for i, row in enumerate(batch.rows)
+            ]
+
+    async def bodies(self, area: str) -> AsyncIterator[Bodies]:
+        """The same in columns."""
+        del area
+        row = 1
+        for class_name, objects in self._classes():
+            while some := list(islice(objects, _BATCH)):
+                rows = range(row, row + len(some))
+                row += len(some)
+                once = [1] * len(some)
+                yield Bodies(
+                    class_name,
+                    rows,
+                    rows,
+                    ["zone"] * len(some),
+                    [True] * len(some),
+                    once,
+                    [encode_lines(lines) for lines in some],
+                )
+
+    def _classes(self) -> Iterator[tuple[str, Iterator[tuple[tuple[str, str], ...]]]]:
+        yield "network", map(_network, generate.blocks(self._count))
+        guardian = ("ID", f"G.{AREA}"), ("Guard-Scheme", "pw"), ("Guard-Info", SECRET)
+        yield "guardian", iter([guardian])
+        url = f"rwhois://rwhois.example.net:4321/auth-area={_REFERRED}"
+        referral = ("ID", f"R.{AREA}"), ("Referred-Auth-Area", _REFERRED), ("Referral", url)
+        yield "referral", iter([referral])
+
+    async def changes(self, area: str, after: TimeStamp) -> AsyncIterator[Change]:
+        """Nothing ever changes."""
+        del area, after
+        nothing: tuple[Change, ...] = ()
+        for change in nothing:
+            yield change
+
+
+_REFERRED: Final = "10.255.255.128/25"
+
+
+class Numbers:
+    """A directory of ``count`` networks, and what queries can be made of number ``n``."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        step = max(1, count // _DIFFERENT)
+        spread = list(islice(generate.blocks(count), 0, None, step))
+        self._blocks = [b for b in spread if b.length > 24] or spread
+
+    def name(self, n: int) -> str:
+        """The name of a network."""
+        return generate.network_name(n % self.count)
+
+    def prefix(self, n: int) -> str:
+        """What the names of twenty networks begin with."""
+        return generate.network_name(n * 20 % max(self.count - 20, 1))[:-3]
+
+    def address(self, n: int) -> str:
+        """An address within one of the smallest networks."""
+        block = self._blocks[n % len(self._blocks)]
+        return f"10.{block.b}.{block.c}.{block.d}"
+
+    def status(self, n: int) -> str:
+        """What a tenth of all networks has."""
+        return f"STATE-{n % self.count % STATUSES}"
+
+    def private(self, n: int) -> str:
+        """The name of a network that is private."""
+        return self.name((n * GUARDED + GUARDED - 1) % (self.count // GUARDED * GUARDED))
+
+    def large(self, n: int) -> str:
+        """A network with many below it."""
+        return f"10.{n % max(1, min(255, self.count // 5000))}.0.0/16"
+
+
+@dataclass(frozen=True)
 class Kind:
-    """A kind of query: a line by a network's or contact's number, and the client's limit."""
+    """Queries of one kind: how they are made, and what each answer has."""
 
+    name: str
     text: str
-    line: Callable[[int], str]
-    limit: int = 20
-    somebody: bool = False  # the client has offered to satisfy a guardian
+    line: Callable[[Numbers, int], str]
+    least: int  # records of an answer
+    most: int
+    end: bytes = b"%ok"
+    before: tuple[str, ...] = ()  # directives of the session
 
 
-def _name(number: int) -> str:
-    return generate.network_name(number)
-
-
-def _email(number: int) -> str:
-    return f"c{number // generate.PER_CONTACT}@example.net"
-
-
-def _group(number: int) -> str:
-    return f"ACME-{number // generate.PER_CONTACT:06d}"
-
-
-KINDS: Final = {
-    BASE: Kind("a network by its name", lambda n: f"network {_name(n)}"),
-    "any class": Kind("the same, no class named", _name),
-    "attribute": Kind("the same, the attribute named", lambda n: f"network-name={_name(n)}"),
-    "quoted": Kind("the same, quoted", lambda n: f'network "{_name(n)}"'),
-    "miss": Kind("a name that nothing has", lambda n: f"network NONE-{n}"),
-    "address": Kind("an address: the networks around it", lambda n: f"10.0.{n % 50}.{n % 120}"),
-    "no address": Kind("an address of somebody else: a referral", lambda n: f"11.0.{n % 250}.1"),
-    "prefix": Kind("a prefix of names: twenty networks", lambda n: f"network {_group(n)}*"),
-    "all": Kind("a prefix of all names", lambda _: "network ACME-0*"),
-    "below": Kind("the networks below a /24", lambda n: f"network 10.0.{n % 50}.0/24**"),
-    "below all": Kind("a thousand networks below a /8", lambda _: "network 10.0.0.0/8**", 1000),
-    "common": Kind("a name that one contact in eight has", lambda _: "contact first-name=jane"),
-    "rare and common": Kind(
-        "a rare term and a common one", lambda n: f"contact email={_email(n)} and first-name=jane"
+KINDS: Final = (
+    Kind("name", "one network by its name", lambda d, n: d.name(n), 1, 1),
+    Kind("address", "the chain around an address", lambda d, n: f"network {d.address(n)}", 1, 4),
+    Kind("prefix", "names, 20 records", lambda d, n: f"network {d.prefix(n)}*", 1, 20),
+    Kind(
+        "miss", "a name that is none", lambda d, n: f"network {d.name(n)}-NO", 0, 0, b"%error 230"
     ),
-    "common and rare": Kind(
-        "a common term and a rare one", lambda n: f"contact first-name=jane and email={_email(n)}"
+    Kind(
+        "attribute",
+        "a value of one attribute, 4 records",
+        lambda d, n: f'network Org-Name="Customer {n % max(d.count // 4, 1)} Networks"',
+        1,
+        4,
     ),
-    "or": Kind("two names", lambda n: f"{_name(n)} or {_name(n // 2)}"),
-    "or attributes": Kind(
-        "terms of two indexes", lambda n: f"contact email={_email(n)} or last-name=doe{n % 9}"
+    Kind(
+        "and",
+        "two indexes, the first of them with a tenth of all",
+        lambda d, n: f"network Status={d.status(n)} and Network-Name={d.name(n)}",
+        1,
+        1,
     ),
-    "somebody": Kind(
-        "a name, for a client that offered a password", lambda n: f"network {_name(n)}", 20, True
+    Kind(
+        "or",
+        "two indexes",
+        lambda d, n: f"network Network-Name={d.name(n)} or IP-Network={d.address(n)}",
+        1,
+        5,
     ),
-}
+    Kind(
+        "common",
+        "a term of a tenth of all, limit 20",
+        lambda d, n: f"network Status={d.status(n)}",
+        19,  # a private one may be among them
+        20,
+        b"%error 330",
+    ),
+    Kind(
+        "phonetic",
+        "by sound, up to 20 records",
+        lambda d, n: f"network City={_city(n % min(d.count, CITIES))}",
+        1,
+        20,
+        b"%",
+    ),
+    Kind(
+        "below",
+        f"all networks below one, {BEYOND} records",
+        lambda d, n: f"{d.large(n)}**",
+        BEYOND - BEYOND // GUARDED - 1,
+        BEYOND,
+        b"%",
+        (f"-limit {BEYOND}",),
+    ),
+    Kind(
+        "referral",
+        "what another server has",
+        lambda _, n: f"10.255.255.{128 + n % 128}",
+        1,
+        3,
+    ),
+    Kind(
+        "guardian",
+        "a private network, with its guardian's password",
+        lambda d, n: d.private(n),
+        1,
+        1,
+        before=(f"-security on request pw {SECRET}",),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """What a kind of query costs among so many networks."""
+class Cost:
+    """Microseconds of CPU for a query of a kind, and the octets of its answer, on average."""
 
     objects: int
     kind: str
     microseconds: float
-    hits: int  # of the last line
+    octets: float
 
 
-def measure(state: Path, count: int) -> list[Price]:
-    """The price of each kind, for our server's ``state`` with ``count`` networks."""
-    reader = ImageReader(state / "image")
-    settings = ServiceSettings(dialect=ARIN, punts=(_PUNT,), max_objects=0, cache_octets=0)
-    service = Service(reader, settings)
-    best: dict[str, Price] = {}
-    for _ in range(_ROUNDS):
-        for name, kind in KINDS.items():
-            price = _price(service, count, name, kind)
-            if name not in best or price.microseconds < best[name].microseconds:
-                best[name] = price
-    return list(best.values())
+def prepare(out: Path, count: int) -> Path:
+    """The image of so many objects, made anew when this file or the image's format changed."""
+    folder = out / f"queries-{count}"
+    stamp = folder / "stamp"
+    made_by = hashlib.sha256(Path(__file__).read_bytes() + Path(generate.__file__).read_bytes())
+    text = f"{made_by.hexdigest()} {FORMAT}"
+    if not (stamp.exists() and stamp.read_text() == text):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        asyncio.run(build(MadeUp(count), folder / "image", RFC.eol))
+        stamp.write_text(text)
+    return folder
 
 
-def _price(service: Service, count: int, name: str, kind: Kind) -> Price:
-    peer = Peer("192.0.2.1", SessionLimits(objects=kind.limit))
-    if kind.somebody:
-        peer.credentials = Credentials("PASSWD", "not-the-password")
-    lines = [kind.line(number * 7919 % count).encode() for number in range(_LINES)]
-    for line in lines[:20]:  # pages and plans are there
-        hits = _ask(service, peer, line)
-    asked, began = 0, time.process_time()
-    while (spent := time.process_time() - began) < _SECONDS:
-        for line in lines[:100] if asked else lines[:5]:
-            hits = _ask(service, peer, line)
-            asked += 1
-    return Price(count, name, spent / asked * 1e6, hits)
+class _Sink:
+    """A transport that throws away; it keeps the end of what was written."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self.records = 0
+        self.last = b""
+        self.counting = False
+
+    def write(self, data: bytes) -> None:
+        self.octets += len(data)
+        self.last = data
+        if self.counting:
+            self.records += data.count(b":ID:")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last line of an answer has gone out."""
+        last = self.last[self.last.rfind(b"\n", 0, -2) + 1 :]
+        return last.startswith((b"%ok", b"%error"))
+
+    def get_extra_info(self, name: str) -> object:
+        return ("127.0.0.1", 40_000) if name == "peername" else None
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        """Nothing to pause."""
+
+    resume_reading = write_eof = close = abort = pause_reading
 
 
-def _ask(service: Service, peer: Peer, line: bytes) -> int:
-    """Have a line answered, all parts of the answer made; how many objects it has."""
-    desk = service.desk(peer)
-    told = None if desk is None else desk(line)
-    if told is not None:
-        return told[1]
-    reply = service.handle(peer, QueryRequest(line))
-    reply = reply if isinstance(reply, Reply) else _finished(reply)
-    for _ in reply.more or ():
-        pass
-    return reply.hits
+def _hub(folder: Path) -> Hub:
+    """A hub as a worker has one, its query log written to nowhere."""
+    config = Config.model_validate(
+        {"compat": "rfc", "log": {"queries": "/dev/null"}, "limits": {"cache_octets": 0}}
+    )
+    access = settings.access(config)
+    service = Service(
+        ImageReader(folder / "image"), settings.service(config, access, "localhost"), Ports()
+    )
+    manners = Manners(service, settings.timing(config), (), access.may_connect)
+    limits = WorkerLimits(LimitTable(1024, 1), 0, settings.limits(config))
+    return Hub(manners, limits, QueryLog(settings.query_log(config)))
 
 
-def _finished(coming: Awaitable[Reply]) -> Reply:
-    """What an awaitable gives that waits for nothing but its turn."""
-    steps = coming.__await__()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            reply: Reply = end.value
-            return reply
+def measure(out: Path, count: int, advance: Callable[[str], None]) -> list[Cost]:
+    """What a query of each kind costs among ``count`` networks.
 
-
-def rows(prices: Iterable[Price]) -> list[list[str]]:
-    """One row for each kind: what it costs beside a name, by number of objects, and its growth."""
-    table = {(price.kind, price.objects): price for price in prices}
-    sizes = sorted({objects for _, objects in table})
+    Raises: BenchError, when an answer is not what it has to be.
+    """
+    folder, numbers = prepare(out, count), Numbers(count)
     found = []
-    for name, kind in KINDS.items():
-        mine = [table[name, size] for size in sizes if (name, size) in table]
-        if mine:
-            beside = [p.microseconds / table[BASE, p.objects].microseconds for p in mine]
-            growth = mine[-1].microseconds / mine[0].microseconds
-            figures = [f"{value:.1f}" for value in (*beside, growth)]
-            found.append([kind.text, str(mine[-1].hits), *figures])
+    for kind in KINDS:
+        advance(f"{count} objects: queries, {kind.name}")
+        found.append(uvloop.run(_measure(folder, kind, numbers)))
     return found
 
 
-def heads(prices: Iterable[Price]) -> Sequence[str]:
-    """The heads of the columns of ``rows``."""
-    sizes = sorted({price.objects for price in prices})
-    return ("query", "objects found", *(f"÷ name, {size}" for size in sizes), "growth")
+async def _measure(folder: Path, kind: Kind, numbers: Numbers) -> Cost:
+    lines = [f"{kind.line(numbers, n)}\r\n".encode() for n in range(_DIFFERENT)]
+    random.Random(generate.QUERY_SEED).shuffle(lines)
+    hub, sink = _hub(folder), _Sink()
+    connection = hub.factory(0, "127.0.0.1:4321")()
+    connection.connection_made(cast("asyncio.Transport", sink))
 
+    async def ask(line: bytes) -> None:
+        sink.last = b""
+        connection.data_received(line)
+        while not sink.ended:  # noqa: ASYNC110 - it goes on in the next turn of the loop
+            await asyncio.sleep(0)
 
-def main(states: Sequence[str]) -> None:
-    """Print microseconds, then the rows."""
-    prices = []
-    for text in states:
-        state = Path(text)
-        count = int(state.resolve().parent.name.rpartition("-")[2])
-        prices += measure(state, count)
-    for price in prices:
-        print(f"{price.objects:8} {price.kind:20} {price.microseconds:9.1f} us {price.hits:5} hits")
-    for row in (heads(prices), *rows(prices)):
-        print(" | ".join(row))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    for directive in ("-holdconnect on", *kind.before):
+        await ask(f"{directive}\r\n".encode())
+    sink.counting = True
+    await ask(lines[0])
+    end = sink.last[sink.last.rfind(b"\n", 0, -2) + 1 :]
+    least = min(kind.least, numbers.count // STATUSES)
+    if not (least <= sink.records <= kind.most and end.startswith(kind.end)):
+        raise BenchError(
+            f"{kind.name}: {lines[0].decode().strip()!r} was answered with {sink.records} records"
+            f" and {end.decode().strip()!r} among {numbers.count}"
+        )
+    sink.counting, sink.octets = False, 0
+    began, asked = time.process_time(), 0
+    while time.process_time() - began < _SECONDS:  # warm, and how many there are in that time
+        await ask(lines[asked % len(lines)])
+        asked += 1
+    hub.log.start()
+    octets, parts = sink.octets / asked, []
+    for _ in range(_PARTS):
+        began = time.process_time()
+        for number in range(asked):
+            await ask(lines[number % len(lines)])
+            if not number % _LOGGED:
+                await asyncio.sleep(0)  # the log has its turn
+        parts.append((time.process_time() - began) / asked * 1e6)
+    hub.log.close()
+    connection.connection_lost(None)
+    return Cost(numbers.count, kind.name, median(parts), octets)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from bench import harness, load
 from bench.errors import BenchError
 from bench.harness import Results, Settings, Startup
+from bench.queries import Cost
 from bench.stats import METRICS, RatioKey, Ratios, Sample, ratios
 
 FORMAT: Final = 1
@@ -37,6 +38,7 @@ def describe(settings: Settings, results: Results) -> dict[str, Any]:
         "notes": results.notes,
         "ratios": [asdict(key) | {"value": v} for key, v in ratios(results.samples).items()],
         "startups": [asdict(startup) for startup in results.startups],
+        "costs": [asdict(cost) for cost in results.costs],
         "samples": [asdict(sample) for sample in results.samples],
     }
 
@@ -121,6 +123,11 @@ def samples_of(run: dict[str, Any]) -> list[Sample]:
 def startups_of(run: dict[str, Any]) -> list[Startup]:
     """The start-ups of a run that was read."""
     return [Startup(**row) for row in run["startups"]]
+
+
+def costs_of(run: dict[str, Any]) -> list[Cost]:
+    """The costs of queries of a run that was read."""
+    return [Cost(**row) for row in run["costs"]]
 
 
 def faults(samples: Iterable[Sample]) -> list[str]:

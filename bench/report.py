@@ -6,13 +6,13 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import plots, record
+from bench import plots, queries, record
 from bench.harness import Startup
 from bench.load import PATTERNS
 from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, RatioKey, Ratios, Sample, growth
 
 _NONE = "–"
-_TEXT_HEADS = frozenset({"pattern", "query", "server"})
+_TEXT_HEADS = frozenset({"pattern", "query", "server", "what"})
 
 
 def _figure(value: float | None) -> str:
@@ -149,6 +149,30 @@ def _scaled_rows(values: Ratios) -> Iterable[list[str]]:
             yield [str(key.objects), key.pattern, key.kind, _figure(value)]
 
 
+def _cost_rows(costs: Sequence[queries.Cost]) -> Iterable[list[str]]:
+    """µs by kind and number of objects, and how much they grow."""
+    by_place = {(c.kind, c.objects): c for c in costs}
+    sizes = sorted({c.objects for c in costs})
+    for kind in queries.KINDS:
+        found = [by_place[kind.name, size] for size in sizes]
+        first, last = found[0], found[-1]
+        growth = last.microseconds / first.microseconds
+        # What is not point query has longer answers among more objects: by octet, too.
+        octets = max(last.octets / max(first.octets, 1), 1e-9)
+        figures = [_figure(c.microseconds) for c in found]
+        yield [kind.name, kind.text, *figures, _figure(growth), _figure(growth / octets)]
+
+
+def _cost_heads(costs: Sequence[queries.Cost]) -> list[str]:
+    sizes = sorted({c.objects for c in costs})
+    return ["query", "what", *map(str, sizes), "most ÷ fewest", "the same for each octet"]
+
+
+def cost_table(costs: Sequence[queries.Cost]) -> Table:
+    """What a query costs by its kind, for a terminal."""
+    return _table("µs of CPU for a query, no sockets", _cost_heads(costs), _cost_rows(costs))
+
+
 def performance_page(run: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     """docs/performance.md for one run; ``pictures`` are the files of bench.plots beside it."""
     values, startups = record.ratios_of(run), record.startups_of(run)
@@ -175,6 +199,8 @@ def performance_page(run: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     if rows := list(_growth_rows(values)):
         parts.append(_GROWTH.format(least=min(sizes), most=max(sizes)))
         parts.append(_markdown(("pattern", "query", "CPU/answer, most ÷ fewest"), rows))
+    if costs := record.costs_of(run):
+        parts += [_COSTS, _markdown(_cost_heads(costs), _cost_rows(costs))]
     if rows := list(_load_rows(startups)):
         parts += [_LOAD, _markdown(("objects", "seconds ÷ ARIN's"), rows)]
     parts.append(_REPEAT)
@@ -237,6 +263,14 @@ _GROWTH = """
 The price of an answer among {most} networks, divided by that among {least}. Where there are
 fewer different queries than answers fit into rwhoisd's cache they repeat within a run, so a
 large figure here is the price of an answer that is not in the cache.
+"""
+
+_COSTS = """
+## Kinds of queries
+
+Microseconds of CPU for a query among so many networks (`bench/queries.py`): connection, session,
+service, image and query log of a worker, without sockets and without the answer cache. They are
+of this machine; what counts is how they grow.
 """
 
 _LOAD = """
