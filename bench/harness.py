@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench import datasets, load, queries, servers
+from bench import datasets, load, queries, servers, upkeep
 from bench.load import PATTERNS, Job
 from bench.servers import Server
 from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, TWO_WORKERS, Sample
@@ -67,6 +67,7 @@ class Results:
     startups: list[Startup] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     costs: list[queries.Cost] = field(default_factory=list)
+    figures: list[upkeep.Figure] = field(default_factory=list)
 
 
 _Place = tuple[str, str, str, int]  # server, pattern, kind, connections
@@ -106,7 +107,7 @@ def setup_steps(settings: Settings) -> int:
     """Steps besides the runs: data for each number of objects, and loading it."""
     servers_up = len(settings.objects) * len(settings.measured_servers)
     kinds = len(settings.objects) * len(queries.KINDS)
-    return servers_up + (1 + kinds if settings.with_ours else 0)
+    return servers_up + (1 + kinds + 2 * len(settings.objects) if settings.with_ours else 0)
 
 
 def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
@@ -114,11 +115,15 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
 
     Raises: BenchError, when a server or the load generator does not work.
     """
+    settings.out.mkdir(parents=True, exist_ok=True)
     results = Results(notes=notes_of(settings, os.getloadavg()[0], os.cpu_count() or 1))
     program = load.compile_generator(settings.out)
     for objects in settings.objects:
         advance(f"{objects} objects: data")
         dataset = datasets.prepare(settings.out, objects)
+        if settings.with_ours:
+            advance(f"{objects} objects: load and image")
+            results.figures += upkeep.building(dataset, settings.arin_bin)
         _measure_size(settings, dataset, program, results, advance)
     for objects in settings.objects if settings.with_ours else ():
         results.costs += queries.measure(settings.out, objects, advance)
@@ -149,6 +154,9 @@ def _measure_size(
                 datasets.check_answers(dataset, name, server.port, [*KINDS, "hot"])
         datasets.warm(dataset.folder)
         _run_rounds(settings, dataset, started, program, results, advance)
+        if settings.with_ours:
+            advance(f"{dataset.count} objects: changes and idle connections")
+            results.figures += upkeep.serving(dataset, started[OURS])
         for name, (first, restart) in load_seconds.items():
             private = servers.private_megabytes(started[name].pid)
             sizes = dataset.text_octets(), dataset.image_octets(ours=name == OURS)

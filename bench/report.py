@@ -10,6 +10,7 @@ from bench import plots, queries, record
 from bench.harness import Startup
 from bench.load import PATTERNS
 from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, RatioKey, Ratios, Sample, growth
+from bench.upkeep import Figure
 
 _NONE = "–"
 _TEXT_HEADS = frozenset({"pattern", "query", "server", "what"})
@@ -113,6 +114,21 @@ def startup_table(startups: Sequence[Startup]) -> Table:
     return _table("start and memory", heads, rows)
 
 
+def upkeep_table(figures: Sequence[Figure]) -> Table:
+    """Loading, changing, memory, idle connections, for a terminal."""
+    rows = (
+        [str(f.objects), f.what, f"{_figure(f.value)} {f.unit}", _figure(f.ratio)] for f in figures
+    )
+    return _table("upkeep", ("objects", "what", "figure", "ratio"), rows)
+
+
+def _upkeep_rows(run: dict[str, Any]) -> Iterable[list[str]]:
+    """Ratios only: a figure says little about another machine."""
+    for row in run.get("upkeep", ()):
+        if row["ratio"] is not None:
+            yield [str(row["objects"]), row["what"], _figure(row["ratio"])]
+
+
 def _seconds(value: float | None) -> str:
     return _NONE if value is None else f"{value:.3f}"
 
@@ -203,6 +219,8 @@ def performance_page(run: dict[str, Any], pictures: Sequence[str] = ()) -> str:
         parts += [_COSTS, _markdown(_cost_heads(costs), _cost_rows(costs))]
     if rows := list(_load_rows(startups)):
         parts += [_LOAD, _markdown(("objects", "seconds ÷ ARIN's"), rows)]
+    if rows := list(_upkeep_rows(run)):
+        parts += [_UPKEEP, _markdown(("objects", "what", "ratio"), rows)]
     parts.append(_REPEAT)
     return "\n".join(parts)
 
@@ -278,6 +296,14 @@ _LOAD = """
 
 Seconds from data files nobody has read yet to the first whole answer: import, store, image and
 start for rwhoisd, indexing and start for ARIN's server.
+"""
+
+_UPKEEP = """
+## Loading, building, changing
+
+Loading text into the store (SQLite, everything checked and journalled) and building the image,
+divided by ARIN's indexer on the same data in the same run, where it takes part; the other rows
+say what they compare.
 """
 
 _REPEAT = """

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from rwhoisd.image.errors import ImageError
 
-FORMAT: Final = 7
+FORMAT: Final = 8
 MAGIC: Final = "rwhoisd image"
 
 RECORDS: Final = "records.dat"

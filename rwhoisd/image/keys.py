@@ -6,6 +6,8 @@ and attribute in one number whose order is answer order, see scopes.py) and a re
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import takewhile
+from operator import eq
 from struct import Struct, unpack
 from typing import Final, NamedTuple
 
@@ -43,7 +45,7 @@ _PAIRS: Final = [Struct(f">{2 * n}I") for n in range(_PAIRED + 1)]
 # Boundaries of blocks are keys cut to this length; so that they fit behind a scope.
 BOUNDARY: Final = 200
 FIRST_BOUNDARY: Final = b"\0"
-BLOCK: Final = 64  # keys between two boundaries when built
+BLOCK: Final = 128  # keys between two boundaries when built
 
 
 class Item(NamedTuple):
@@ -153,12 +155,15 @@ def scope_bytes(scope: int) -> bytes:
 
 
 def boundary_between(before: bytes, key: bytes) -> bytes | None:
-    """A boundary that ``key`` is at or after and ``before`` is not; None when cut keys are equal.
+    """The shortest boundary that ``key`` is at or after and ``before`` is not.
 
-    Both are full keys, ``before`` the lesser one.
+    None when cut keys are equal. Both are full keys, ``before`` the lesser one.
     """
     boundary = key[:BOUNDARY]
-    return boundary if before < boundary else None
+    if not before < boundary:
+        return None
+    same = sum(1 for _ in takewhile(bool, map(eq, before, boundary)))
+    return boundary[: same + 1]
 
 
 def reversed_key(key: bytes) -> bytes:

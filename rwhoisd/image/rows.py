@@ -1,4 +1,8 @@
-"""Row of the store → record, in blocks: rows are handed out one after the other."""
+"""Row of the store → record, in blocks: rows are handed out one after the other.
+
+A block as it is built mostly has records that follow each other as its rows do: then only the
+first of them is kept. A block that changed has a number for each row.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -13,6 +17,7 @@ _BITS: Final = 6
 _PER_BLOCK: Final = 1 << _BITS
 _NONE: Final = b"\xff" * 4  # where a row has no record
 _EMPTY: Final = _NONE * _PER_BLOCK
+_SHORT: Final = 4  # octets of a block that keeps the first record only
 _STRETCH: Final = Struct(">QII")  # row, record, how many
 
 
@@ -21,6 +26,8 @@ def find(fetch: Callable[..., Any], env: Environment, row: int) -> int | None:
     block = fetch((row >> _BITS).to_bytes(8), db=env.rows)
     if block is None:
         return None
+    if len(block) == _SHORT:
+        return int.from_bytes(block) + (row & _PER_BLOCK - 1)
     found = block[_at(row) : _at(row) + 4]
     return None if found == _NONE else int.from_bytes(found)
 
@@ -28,7 +35,7 @@ def find(fetch: Callable[..., Any], env: Environment, row: int) -> int | None:
 def change(env: Environment, txn: lmdb.Transaction, row: int, record: int | None) -> None:
     """Give a row another record, or none."""
     key = (row >> _BITS).to_bytes(8)
-    block = get(txn, key, env.rows) or _EMPTY
+    block = _whole(get(txn, key, env.rows) or _EMPTY)
     number = _NONE if record is None else record.to_bytes(4)
     block = block[: _at(row)] + number + block[_at(row) + 4 :]
     if block == _EMPTY:
@@ -59,21 +66,36 @@ def blocks(sorted_stretches: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
         while count:
             if row >> _BITS != number:
                 if number >= 0:
-                    yield number.to_bytes(8), bytes(block)
+                    yield number.to_bytes(8), _kept(block)
                 number, block = row >> _BITS, bytearray(_EMPTY)
             some = min(count, _PER_BLOCK - (row & _PER_BLOCK - 1))
             records = range(record, record + some)
             block[_at(row) : _at(row) + 4 * some] = pack(f">{some}I", *records)
             row, record, count = row + some, record + some, count - some
     if number >= 0:
-        yield number.to_bytes(8), bytes(block)
+        yield number.to_bytes(8), _kept(block)
+
+
+def _kept(block: bytearray) -> bytes:
+    """A block as it is kept when it is built."""
+    first, last = bytes(block[:_SHORT]), block[-_SHORT:]
+    follows = int.from_bytes(last) - int.from_bytes(first) == _PER_BLOCK - 1
+    return first if follows and _whole(first) == block else bytes(block)
+
+
+def _whole(block: bytes) -> bytes:
+    """A block with a number for each row."""
+    if len(block) != _SHORT:
+        return block
+    first = int.from_bytes(block)
+    return pack(f">{_PER_BLOCK}I", *range(first, first + _PER_BLOCK))
 
 
 def count(env: Environment, txn: lmdb.Transaction) -> int:
     """How many rows have a record."""
     return sum(
         _PER_BLOCK - [block[i : i + 4] for i in range(0, len(block), 4)].count(_NONE)
-        for _, block in items(txn, env.rows, b"\0")
+        for block in (_whole(kept) for _, kept in items(txn, env.rows, b"\0"))
     )
 
 

@@ -1,0 +1,243 @@
+"""What it takes to keep a directory: loading, building, changing, memory, idle connections.
+
+Ratios are against ARIN's indexer on the same data in the same run, where it takes part.
+"""
+
+import asyncio
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from bench import datasets, generate, servers
+from bench.errors import BenchError
+from bench.servers import Server
+
+_CHANGES: Final = 20  # whose delay is measured
+_CHURNED: Final = 200  # objects that change again and again
+_ROUNDS_OF_CHURN: Final = 50  # of all of them
+_PROBES: Final = 200  # queries of which p50 is taken
+_HELD: Final = 500  # idle connections of a process, within the usual limit of files
+_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure; ``ratio`` compares it with ARIN's indexer, or with what ``what`` says."""
+
+    objects: int
+    what: str
+    value: float
+    unit: str
+    ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    seconds: float
+    cpu_seconds: float
+    peak_megabytes: float
+
+
+def building(dataset: datasets.Dataset, arin_bin: Path | None) -> Iterator[Figure]:
+    """Figures of loading the text into a store, and of building an image of that store."""
+    state = dataset.folder / "upkeep"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir()
+    index = _arin_index(dataset, arin_bin) if arin_bin else None
+    load = _cost_of("load", str(dataset.root / "rwhoisd.conf"), str(state / "store.sqlite"))
+    image = _cost_of("image", str(state / "store.sqlite"), str(state / "image"))
+    shutil.rmtree(state)
+    both = _Cost(
+        load.seconds + image.seconds,
+        load.cpu_seconds + image.cpu_seconds,
+        max(load.peak_megabytes, image.peak_megabytes),
+    )
+    for name, cost in (("load", load), ("image", image), ("load and image", both)):
+        ratio = cost.seconds / index.seconds if index else None
+        cpu = cost.cpu_seconds / index.cpu_seconds if index else None
+        yield Figure(dataset.count, f"{name}: time", cost.seconds, "s", ratio)
+        yield Figure(dataset.count, f"{name}: CPU", cost.cpu_seconds, "s", cpu)
+        yield Figure(dataset.count, f"{name}: largest process", cost.peak_megabytes, "MB")
+
+
+def _arin_index(dataset: datasets.Dataset, arin_bin: Path) -> _Cost:
+    root = datasets.prepare_for_arin(dataset)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = servers.index_for_arin(root, arin_bin)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return _Cost(seconds, _cpu(after) - _cpu(before), 0)
+
+
+def _cpu(usage: resource.struct_rusage) -> float:
+    return usage.ru_utime + usage.ru_stime
+
+
+def _cost_of(*work: str) -> _Cost:
+    """What a process of ours needs for a piece of work (see ``main``)."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", __name__, *work])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise BenchError(f"{' '.join(work)} ended with {process.returncode}")
+    return _Cost(time.perf_counter() - began, _cpu(usage), usage.ru_maxrss / 1024)
+
+
+def serving(dataset: datasets.Dataset, server: Server) -> Iterator[Figure]:
+    """Figures of a server that serves a data set: memory, idle connections, changes."""
+    workers = servers.family(server.pid)[1:]
+    private = max(map(_private_megabytes, workers))
+    yield Figure(dataset.count, "private memory of the largest child", private, "MB")
+    yield from _idle(dataset, server, workers)
+    yield from asyncio.run(_changes(dataset, server))
+
+
+def _idle(dataset: datasets.Dataset, server: Server, workers: Sequence[int]) -> Iterator[Figure]:
+    """What held connections cost that say nothing."""
+    query = generate.queries("name", dataset.count)[0]
+    alone = _p50(server.port, query)
+    before = sum(map(_private_megabytes, workers))
+    with ExitStack() as stack:
+        for _ in range(_HELD):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            sock.sendall(b"-holdconnect on\r\n")
+        octets = (sum(map(_private_megabytes, workers)) - before) * (1 << 20) / _HELD
+        beside = _p50(server.port, query)
+    yield Figure(dataset.count, f"memory of each of {_HELD} idle connections", octets / 1000, "kB")
+    what = "p50 beside idle connections ÷ without"
+    yield Figure(dataset.count, what, beside * 1e6, "µs", beside / alone)
+
+
+def _p50(port: int, query: str) -> float:
+    def once() -> float:
+        began = time.perf_counter()
+        servers.ask(port, query)
+        return time.perf_counter() - began
+
+    return median(once() for _ in range(_PROBES))
+
+
+async def _changes(dataset: datasets.Dataset, server: Server) -> list[Figure]:
+    """How soon a change is answered, and how much the image grows by many."""
+    from rwhoisd.image.catch_up import follow
+    from rwhoisd.store import Store
+
+    state, area = dataset.folder / "state", generate.AREA
+    found: list[Figure] = []
+    async with await Store.open(str(state / "store.sqlite")) as store:
+        objects = await store.find_objects(area, "network", limit=_CHURNED)
+
+        async def change(text: str, count: int) -> float:
+            """Give objects another city; when it was committed."""
+            async with store.change(area, author="bench", source="bench") as changing:
+                for stored in objects[:count]:
+                    lines = [(n, text if n == "City" else v) for n, v in stored.object.lines]
+                    obj = replace(stored.object, lines=tuple(lines))
+                    await changing.modify(stored.row, obj)
+            committed = time.perf_counter()
+            await follow(store.snapshot, state / "image")
+            return committed
+
+        with _held(server) as ask:
+            delays = []
+            for number in range(_CHANGES):
+                committed = await change(f"City {number}", 1)
+                _until(lambda number=number: f"City {number}\n".encode() in ask())
+                delays.append(time.perf_counter() - committed)
+        what = "from commit to every worker's answer"
+        found.append(Figure(dataset.count, what, median(delays) * 1000, "ms"))
+        before, most = dataset.image_octets(ours=True), 0
+        for number in range(_ROUNDS_OF_CHURN):
+            await change(f"Town {number}", _CHURNED)
+            most = max(most, dataset.image_octets(ours=True))
+        count = _CHURNED * _ROUNDS_OF_CHURN
+        what = f"image during {count} changes ÷ before"
+        found.append(Figure(dataset.count, what, most / 1e6, "MB", most / before))
+    return found
+
+
+@contextmanager
+def _held(server: Server) -> Iterator[Callable[[], bytes]]:
+    """Asks for the first network on many held connections, so that every worker has some; gives
+    the least recent answer of all."""
+    query = f"network {generate.network_name(0)}\r\n".encode()
+    with ExitStack() as stack:
+        sockets = []
+        for _ in range(16):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            sock.settimeout(_SECONDS)
+            sock.sendall(b"-holdconnect on\r\n")
+            _read(sock, 1)
+            sockets.append(sock)
+
+        def ask() -> bytes:
+            for sock in sockets:
+                sock.sendall(query)
+            answers = [_read(sock, 1) for sock in sockets]
+            common = set.intersection(*(set(a.splitlines(keepends=True)) for a in answers))
+            return b"".join(common).replace(b"\r\n", b"\n")
+
+        yield ask
+
+
+def _read(sock: socket.socket, ends: int) -> bytes:
+    """What comes until so many final lines were read."""
+    data = b""
+    while data.count(b"%ok") + data.count(b"%error") < ends or not data.endswith(b"\n"):
+        some = sock.recv(1 << 16)
+        if not some:
+            raise BenchError("the server closed a held connection")
+        data += some
+    return data
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.perf_counter() + _SECONDS
+    while not condition():
+        if time.perf_counter() > end:
+            raise BenchError(f"a change was not answered within {_SECONDS:.0f} s")
+
+
+def _private_megabytes(pid: int) -> float:
+    """Memory that a process has for itself alone."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
+async def _load(conf: str, store_path: str) -> None:
+    from rwhoisd.formats import load
+    from rwhoisd.store import Store
+
+    options = load.Options(author="bench", max_removals=1.0)
+    async with await Store.open(store_path, create=True) as store:
+        result = await load.import_if_changed(store, Path(conf), options)
+    if result is None or result.refused:
+        raise SystemExit(1)
+
+
+async def _image(store_path: str, image_path: str) -> None:
+    from rwhoisd.image.build import build
+    from rwhoisd.store import Store
+
+    async with await Store.open(store_path) as store, store.snapshot() as source:
+        await build(source, Path(image_path), b"\n")
+
+
+def main() -> None:
+    """A piece of work in a process of its own: ``load CONF STORE`` or ``image STORE IMAGE``."""
+    work, *arguments = sys.argv[1:]
+    asyncio.run({"load": _load, "image": _image}[work](*arguments))
+
+
+if __name__ == "__main__":
+    main()
