@@ -1,5 +1,6 @@
 """Servers that mislead the queries which are forwarded to them (RFC 2167 §3.3.4)."""
 
+import asyncio
 import socket
 import socketserver
 import threading
@@ -7,11 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from rwhoisd.directory.access import EVERYONE
+from rwhoisd.directory.area import HostPort
 from rwhoisd.server.forward import StreamConnector
+from rwhoisd.service.ports import ForwardError
 from tests.wire.abuse import abused, connect, rest, while_answered
 from tests.wire.process import Process, until
 
@@ -229,6 +233,35 @@ def test_a_public_address_is_asked_at_no_port_of_other_services(port: int) -> No
     assert connector.may_ask("9.9.9.9", 43)
     assert connector.may_ask("9.9.9.9", 4321)
     assert not connector.may_ask("9.9.9.9", port)
+
+
+@pytest.mark.parametrize("public", ["9.9.9.9", "2620:fe::9"])
+def test_a_name_that_changes_its_address_leads_nowhere_else(public: str) -> None:
+    """The address that was found public is the one that is connected to."""
+    answers, reached = [["127.0.0.1", public, "127.0.0.1"]], list[str]()
+
+    async def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        found = answers.pop() if answers else ["127.0.0.1"]  # from the second time on
+        family = {False: socket.AF_INET, True: socket.AF_INET6}
+        kinds = (socket.SOCK_STREAM, 6, "")
+        return [(family[":" in one], *kinds, (one, port)) for one in found]
+
+    async def connect_to(sock: socket.socket, address: tuple[str, int]) -> None:
+        reached.append(address[0])
+        raise ConnectionRefusedError("not in a test")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with (
+            patch.object(loop, "getaddrinfo", resolve),
+            patch.object(loop, "sock_connect", connect_to),
+        ):
+            server = HostPort("rebinds.example", 4321)
+            with pytest.raises(ForwardError, match="not in a test"):
+                await StreamConnector(EVERYONE).ask(server, b"x", seconds=20, octets=100)
+
+    asyncio.run(main())
+    assert reached == [public]
 
 
 HOSTS = [

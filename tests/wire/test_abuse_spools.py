@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from tests.wire.abuse import abused, connect, many, memory, rest, while_answered
-from tests.wire.process import Process, until
+from tests.wire.process import NETWORKS, Process, until
 
 ON = b"-holdconnect on\r\n-register on add hostmaster@example.net\r\n"
 OFF = b"-register off\r\n-quit\r\n"
@@ -29,6 +29,19 @@ def test_a_long_registration_is_given_up(tmp_path: Path) -> None:
         assert b"%error 338 Invalid directive syntax: registration longer than 20000 oct" in answer
         answer = _register(server, b"a\r\n" * 1_000_000)
         assert b"%error 338 Invalid directive syntax: registration longer than 100 lines" in answer
+
+
+def test_a_pattern_that_explodes_elsewhere_takes_no_time(tmp_path: Path) -> None:
+    """Formats are matched in linear time, whatever the pattern and the value are."""
+    template = NETWORKS["a/network.tmpl"] + "---\nattribute: Note\nformat: re:^(a+)+(a|aa)*(a*)*$\n"
+    record = (
+        b"Auth-Area: 192.0.2.0/24\r\nClass-Name: network\r\nNetwork-Name: POP-7\r\n"
+        b"IP-Network: 192.0.2.64/26\r\nNote: " + b"a" * 2000
+    )
+    wrong = b"%error 321 Invalid attribute syntax: Note"
+    with abused(tmp_path, files={"a/network.tmpl": template}) as server, while_answered(server):
+        assert wrong in _register(server, record + b"!\r\n")
+        assert wrong not in _register(server, record + b"\r\n")
 
 
 def test_open_registrations_of_all_together_are_bounded(tmp_path: Path) -> None:
