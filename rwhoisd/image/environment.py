@@ -178,6 +178,11 @@ def reading(place: Path) -> Iterator[None]:
         raise DamagedImageError(f"{place}: {error}; build the image anew") from error
 
 
+def looks_damaged(error: BaseException) -> bool:
+    """Whether what reading an image raised may come of damage inside of it."""
+    return isinstance(error, (*_NONSENSE, lmdb.Error, ImageError))
+
+
 @contextmanager
 def understanding(place: Path) -> Iterator[None]:
     """The same for what reads and does nothing else: data without sense is damage as well."""

@@ -15,7 +15,7 @@ from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.build import pair_of_object
 from rwhoisd.image.environment import get, items, understanding
 from rwhoisd.image.errors import ImageError
-from rwhoisd.image.folder import RECORDS
+from rwhoisd.image.folder import RECORDS, Folder, read_manifest
 from rwhoisd.image.keys import Item
 from rwhoisd.image.postings import floor_boundary
 from rwhoisd.image.reader import Image, ImageReader
@@ -49,6 +49,25 @@ async def verify(
     return None
 
 
+def records_fault(path: Path) -> str | None:
+    """What is wrong with the records of the image at ``path`` as they were built, in words.
+
+    Cost: reads all of them, about a second for each gigabyte. Records that came later have no
+    checksum. Raises: ImageError, FileNotFoundError, when there is no image.
+    """
+    folder = Folder(path)
+    place = folder.generation(folder.current())
+    facts, crc = read_manifest(place), 0
+    left = facts["octets"][RECORDS]
+    with (place / RECORDS).open("rb") as file:
+        while left and (chunk := file.read(min(left, _CHUNK))):
+            crc = zlib.crc32(chunk, crc)
+            left -= len(chunk)
+    if crc != facts["records_crc32"]:
+        return f"{place / RECORDS}: the checksum is wrong; build the image anew"
+    return None
+
+
 class _Verification:
     def __init__(
         self, source: Source, image: Image, spill: Path, progress: Callable[[int], None] | None
@@ -75,15 +94,8 @@ class _Verification:
 
     def _check_records(self) -> None:
         """The records of the build are still what was written: by checksum."""
-        facts, crc = self._image.generation.facts, 0
-        path = self._image.generation.place / RECORDS
-        left = facts["octets"][RECORDS]
-        with path.open("rb") as file:
-            while left and (chunk := file.read(min(left, _CHUNK))):
-                crc = zlib.crc32(chunk, crc)
-                left -= len(chunk)
-        if crc != facts["records_crc32"]:
-            raise _DifferenceError(f"{path}: the checksum is wrong; build the image anew")
+        if fault := records_fault(self._image.generation.place.parent):
+            raise _DifferenceError(fault)
 
     async def _check_areas(self) -> None:
         image, serials = self._image, await self._source.serials()

@@ -173,6 +173,8 @@ async def _run(config: Config, *, data: bool, anew: bool) -> None:
                 await _import_arin(store, config.path(config.arin_config))
             if config.zones:
                 await _load_zones(store, [config.path(zone) for zone in config.zones])
+        # Looked at as a whole here only: it takes the time to read all records.
+        anew = anew or (data and _is_damaged(config.image_path))
         await _renew_image(store, config, anew=anew)
 
 
@@ -228,6 +230,20 @@ def _lacks_reversed(path: Path, config: Config) -> bool:
     except ImageError as error:
         logger.warning("building the image: %s", error)
         return True
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether there is an image whose records are not what was built."""
+    from rwhoisd.image.errors import ImageError
+    from rwhoisd.image.verify import records_fault
+
+    try:
+        fault = records_fault(path)
+    except (ImageError, OSError):
+        return False  # it is built anew anyway, and the reason told
+    if fault:
+        logger.warning("building the image: %s", fault)
+    return fault is not None
 
 
 async def _import_arin(store: "Store", conf: Path) -> None:

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 SOURCE: Final = "registration"
 ASK_TO_MEND: Final = signal.SIGUSR1  # tells the supervisor that the image is behind the store
+ASK_TO_BUILD: Final = signal.SIGUSR2  # that it makes no sense, and is to be built anew
 STORE_SECONDS: Final = 40.0  # for a change, longer than others may hold a lock
 PUBLISH_SECONDS: Final = 40.0  # for the image, which somebody may be building
 _T = TypeVar("_T")

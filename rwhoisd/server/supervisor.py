@@ -13,7 +13,8 @@ has grown by many changes, a child compacts it beside what is served.
 What the loader could not do now (the database is away, the disk is full) is tried again later,
 as long as there is an image to serve. It also mends the image: when a worker died that may have
 left it behind the store, when one asks for it (``ASK_TO_MEND``), and from the ground up when
-processes are killed by what they read from it again and again.
+processes are killed by what they read from it again and again, or cannot understand it
+(``ASK_TO_BUILD``).
 """
 
 import gc
@@ -36,14 +37,15 @@ from rwhoisd.server.counters import CounterReport
 from rwhoisd.server.follower import Follower
 from rwhoisd.server.limits import TOLD, LimitTable
 from rwhoisd.server.listeners import Listener
-from rwhoisd.server.registry import ASK_TO_MEND
+from rwhoisd.server.registry import ASK_TO_BUILD, ASK_TO_MEND
 from rwhoisd.server.reload import carried_on
 from rwhoisd.server.worker import Frames, Ready, Worker, frame
 from rwhoisd.service.deferred import DeferredQueue
 
 logger = logging.getLogger(__name__)
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, ASK_TO_MEND)
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_ASKED: Final = (ASK_TO_MEND, ASK_TO_BUILD)  # by children
 # A child that lived less than this is started again only after a pause of the same length, and
 # one that does so again and again after longer ones.
 _LEAST_LIFE_SECONDS: Final = 1.0
@@ -144,7 +146,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve. Gives the exit status: 0 after a stop, 1 when it could not begin."""
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it is not discarded
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *_ASKED))
         self._start_loader(_Load(self._config))
         while self._status is None:
             self._step()
@@ -153,7 +155,7 @@ class Supervisor:
 
     def _step(self) -> None:
         waits = bool(self._waiting) or (self._next is not None and not self._loader)
-        info = signal.sigtimedwait(SIGNALS, _TICK_SECONDS if waits else _LOOK_SECONDS)
+        info = signal.sigtimedwait((*SIGNALS, *_ASKED), _TICK_SECONDS if waits else _LOOK_SECONDS)
         number = info.si_signo if info else 0
         if number in (signal.SIGTERM, signal.SIGINT):
             self._status = 0
@@ -161,6 +163,8 @@ class Supervisor:
             self._reload()
         elif number == ASK_TO_MEND:
             self._mend()
+        elif number == ASK_TO_BUILD:
+            self._doubt()
         self._reap()
         if self._status is None:
             self._start_waiting()
@@ -194,8 +198,9 @@ class Supervisor:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; we tell the child
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(ASK_TO_MEND, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            for asked in _ASKED:
+                signal.signal(asked, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, *_ASKED))
             status = work() or 0
         except (ConfigError, FormatError, ImageError) as error:
             complain(error)
@@ -258,16 +263,20 @@ class Supervisor:
         often = len(self._crashes) == _CRASHES_TOLD and now - self._crashes[0] < _CRASH_SECONDS
         if not often or now - self._anew < _ANEW_SECONDS:
             return False
-        self._tell_damage(code)
+        self._tell_damage(_killing(code))
         return True
 
-    def _tell_damage(self, code: int) -> None:
+    def _doubt(self) -> None:
+        """A worker read what makes no sense: build the image anew, which helps, or it was not
+        the image."""
+        if self._serving and time.monotonic() - self._anew >= _ANEW_SECONDS:
+            self._tell_damage("a query failed on")
+            self._mend(anew=True)
+
+    def _tell_damage(self, why: str) -> None:
         self._anew = time.monotonic()
-        logger.error(
-            "%s kills what reads the image at %s: it may be damaged, and is built anew",
-            signal.Signals(-code).name,
-            self._config.image_path,
-        )
+        where = self._config.image_path
+        logger.error("%s the image at %s: it may be damaged, and is built anew", why, where)
 
     def _start_waiting(self) -> None:
         now = time.monotonic()
@@ -358,7 +367,7 @@ class Supervisor:
         """The loader is done: begin to serve, or hand the new configuration on."""
         load = self._load
         if code in _CRASHES and not load.anew:
-            self._tell_damage(code)
+            self._tell_damage(_killing(code))
             self._start_loader(replace(load, anew=True))
             return
         tried, done = self._tries, code == 0
@@ -389,7 +398,7 @@ class Supervisor:
             if self._serving:
                 return
             if killed in _CRASHES and not self._load.anew:
-                self._tell_damage(killed)
+                self._tell_damage(_killing(killed))
                 self._start_loader(replace(self._load, anew=True))
                 return
             self._explain(killed)
@@ -492,6 +501,10 @@ class Supervisor:
         for pid in (*self._children, self._loader, self._compactor):
             if pid:
                 os.kill(pid, number)
+
+
+def _killing(code: int) -> str:
+    return f"{signal.Signals(-code).name} kills what reads"
 
 
 def _hear(control: socket.socket) -> Ready | None:

@@ -134,6 +134,7 @@ class Hub:
         self.limits = limits
         self.log = log
         self.turns = turns or Turns()
+        self.faulted: Callable[[BaseException], None] = lambda _: None  # told of faults of ours
         self.draining = False
         self.empty = asyncio.Event()  # set when the last connection goes while draining
         self.connections: set[Connection] = set()
@@ -550,7 +551,8 @@ class Connection(asyncio.Protocol):
                     return True
                 if self._full:
                     break
-        except Exception:
+        except Exception as error:
+            self._hub.faulted(error)
             logger.exception("peer=%s: a long answer broke off", session.peer.address)
             self._transport.write(session.refuse(ResponseCode.UNRECOVERABLE))
             return True
@@ -564,8 +566,8 @@ class Connection(asyncio.Protocol):
             return self._finished(request, _TOO_FAST, started)
         try:
             reply = self._manners.service.handle(self._session.peer, request)
-        except Exception:
-            reply = self._fault(request)
+        except Exception as error:
+            reply = self._fault(request, error)
         if isinstance(reply, Reply):
             return self._finished(request, reply, started)
         self._read(False)
@@ -576,8 +578,8 @@ class Connection(asyncio.Protocol):
     async def _await(self, request: Request, coming: Awaitable[Reply], started: int) -> None:
         try:
             reply = await coming
-        except Exception:
-            reply = self._fault(request)
+        except Exception as error:
+            reply = self._fault(request, error)
         finally:
             self._task = None
             if self._closing:  # the client is gone
@@ -604,8 +606,9 @@ class Connection(asyncio.Protocol):
             log.add((time.time(), place, self._name, text, reply.hits, code, spent))
         return session.send(reply)
 
-    def _fault(self, request: Request) -> Reply:
+    def _fault(self, request: Request, error: BaseException) -> Reply:
         """A fault of ours: the traceback is for the operator, a bare 402 for the peer."""
+        self._hub.faulted(error)
         peer = self._session.peer.address
         text = _loggable(request, self._session).decode("latin-1")
         logger.exception("peer=%s request=%s failed", peer, text)

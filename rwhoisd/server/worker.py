@@ -23,6 +23,7 @@ import uvloop
 from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
 from rwhoisd.directory.names import ADDRESS_BITS, Network
+from rwhoisd.image.environment import looks_damaged
 from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.protocol.spool import Room
 from rwhoisd.server import pgp, settings, tls
@@ -34,7 +35,7 @@ from rwhoisd.server.listeners import Listener
 from rwhoisd.server.notices import StoredNotices
 from rwhoisd.server.programs import LocalPrograms
 from rwhoisd.server.querylog import QueryLog
-from rwhoisd.server.registry import ASK_TO_MEND, LazyStore, StoreRegistry
+from rwhoisd.server.registry import ASK_TO_BUILD, ASK_TO_MEND, LazyStore, StoreRegistry
 from rwhoisd.server.transport import Hub, Manners
 from rwhoisd.server.turns import Turns
 from rwhoisd.service.deferred import DeferredQueue
@@ -127,6 +128,7 @@ class Worker:
         self._keyrings: dict[pgp.PgpSettings, pgp.GpgKeyring] = {}
         self._turns = Turns()
         self._hub = Hub(self._manners(self._config), self._limits, self._log, self._turns)
+        self._hub.faulted = self._faulted
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._control.setblocking(False)
         loop.add_reader(self._control, self._hear)
@@ -185,8 +187,16 @@ class Worker:
 
     def _ask_to_mend(self) -> None:
         """Tell the supervisor that the image is behind the store."""
+        self._ask(ASK_TO_MEND)
+
+    def _faulted(self, error: BaseException) -> None:
+        """An answer failed for a reason that is not the client's."""
+        if looks_damaged(error):
+            self._ask(ASK_TO_BUILD)
+
+    def _ask(self, number: signal.Signals) -> None:
         if os.getppid() == self._supervisor:  # else it is gone, and so are we
-            os.kill(self._supervisor, ASK_TO_MEND)
+            os.kill(self._supervisor, number)
 
     def _keyring(self, config: Config) -> pgp.GpgKeyring | None:
         """The operator's keys; sessions that began before a reload go on with those of then."""

@@ -110,6 +110,7 @@ class Client:
             if told[1] != "%ok":
                 self.late.add(name)
             return answer
+        time.sleep(0.1)
         if told[1] != "%error 501":
             self.wrong.append(f"{action} {lines}: {answer}")
         return None  # whether it was done before the database was lost, nobody knows
