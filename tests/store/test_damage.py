@@ -23,12 +23,12 @@ def records(data: bytearray, chance: random.Random) -> None:
     data[chance.randrange(len(data) // 2, len(data))] ^= 1
 
 
-def pages(content: bytes) -> Damage:
-    """The beginnings of all pages with this content, but of those that say where others are."""
+def pages(names: int) -> Damage:
+    """The beginnings of all pages with that many names, but of those that say where others are."""
 
     def damage(data: bytearray, chance: random.Random) -> None:
         for start in range(2 * PAGE, len(data), PAGE):
-            if content in data[start : start + PAGE]:
+            if data.count(b"NET-", start, start + PAGE) >= names:
                 data[start : start + HEADER] = chance.randbytes(HEADER)
 
     return damage
@@ -50,9 +50,9 @@ def is_right(at: Process) -> bool:
     ("file", "damage"),
     [
         pytest.param("records.dat", records, id="a record"),
-        pytest.param("index.mdb", pages(b""), id="the whole index"),
+        pytest.param("index.mdb", pages(0), id="the whole index"),
         # which nobody sees before a query comes to it
-        pytest.param("index.mdb", pages(b"net-1"), id="names in the index"),
+        pytest.param("index.mdb", pages(100), id="names in the index"),
     ],
 )
 def test_a_damaged_image_is_built_anew(tmp_path: Path, file: str, damage: Damage) -> None:
