@@ -221,8 +221,8 @@ class QueryLog:
             return 2
         path = Path(self._settings.target)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        if path.is_symlink() and distrust(path.parent):
-            flags |= os.O_NOFOLLOW  # anybody may have put it there
+        if path.parent.is_dir() and distrust(path.parent):
+            flags |= os.O_NOFOLLOW  # anybody may put a link there, at any moment
         return os.open(path, flags, 0o640)
 
     @staticmethod

@@ -12,6 +12,7 @@ from rwhoisd.formats.newfile import new_file
 from rwhoisd.formats.trust import distrust, is_trap, lies_below
 from rwhoisd.image.folder import Folder
 from rwhoisd.server.prepare import PrepareError, make_state
+from rwhoisd.server.querylog import LogSettings, QueryLog
 
 OTHER = 12345  # a user
 
@@ -143,6 +144,27 @@ def test_a_new_file_is_not_written_through_a_link_that_anybody_may_have_made(
     with new_file(shared / "out") as write:  # our own link
         write("new")
     assert victim.read_text() == "new"
+
+
+def test_the_query_log_is_not_written_through_a_link_that_anybody_may_have_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, shared = tmp_path / "victim", tmp_path / "shared"
+    victim.write_text("as it was")
+    shared.mkdir()
+    (shared / "log").symlink_to(victim)
+    shared.chmod(0o1777)
+    with pytest.raises(OSError, match="symbolic links"):
+        QueryLog(LogSettings(str(shared / "log")))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_symlink", lambda _: False)  # it was made a moment later
+        with pytest.raises(OSError, match="symbolic links"):
+            QueryLog(LogSettings(str(shared / "log")))
+    assert victim.read_text() == "as it was"
+    shared.chmod(0o755)
+    QueryLog(LogSettings(str(shared / "log"))).close()  # our own link
+    QueryLog(LogSettings(str(tmp_path / "log"))).close()
+    assert (tmp_path / "log").is_file()
 
 
 def test_an_unfinished_file_has_a_name_that_nobody_foresees(tmp_path: Path) -> None:
