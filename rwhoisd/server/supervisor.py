@@ -17,6 +17,7 @@ processes are killed by what they read from it again and again, or cannot unders
 (``ASK_TO_BUILD``).
 """
 
+import ctypes
 import gc
 import logging
 import os
@@ -64,6 +65,7 @@ _TICK_SECONDS: Final = 1.0
 _COMPACTION_PAUSE_SECONDS: Final = 30.0  # between two of them at least, also when one fails
 _LOOK_SECONDS: Final = 5.0  # between two looks at what the limits did
 _REPORT_SECONDS: Final = 60.0  # between two lines about it
+_PR_SET_PDEATHSIG: Final = 1
 _FOLLOWER: Final = -1  # its number among the children
 
 
@@ -314,6 +316,17 @@ class Supervisor:
         self._children[pid] = _Child(number, ours, time.monotonic())
         return pid
 
+    def _fork_alone(self, work: Callable[[], int | None]) -> int:
+        """The same for a child that hears nothing from us: it goes when we are killed, so that
+        the next supervisor's children never meet it."""
+        us = os.getpid()
+
+        def bound() -> int | None:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            return work() if os.getppid() == us else 1  # else it was too late to ask for it
+
+        return self._fork(bound)
+
     def _start_compactor(self) -> None:
         """Let a child compact the image when it has grown; readers switch by themselves."""
         if not self._serving or self._loader or self._compactor or self._status is not None:
@@ -330,7 +343,7 @@ class Supervisor:
                     listener.close()
                 self._compact(config)
 
-            self._compactor = self._fork(work)
+            self._compactor = self._fork_alone(work)
 
     # -- loading and reloading
 
@@ -344,7 +357,7 @@ class Supervisor:
                 logging.getLogger().setLevel(logging.CRITICAL)
             return 0 if self._prepare(load.config, data=load.data, anew=load.anew) else _LATER
 
-        self._loader = self._fork(work)
+        self._loader = self._fork_alone(work)
 
     def _mend(self, *, anew: bool = False) -> None:
         """Have the image brought up to the store; where there is a follower, that does it."""

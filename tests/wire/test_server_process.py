@@ -1,5 +1,6 @@
 """The whole server: start, reload, restart of workers, stop, and what it says when it cannot."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -149,6 +150,26 @@ def test_killed_worker_is_replaced(tmp_path: Path) -> None:
             assert RECORD in server.ask(QUERY)
         assert server.stop() == 0
         assert "ended with signal 9; another starts" in server.log()
+
+
+def test_who_prepares_data_ends_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    with running(tmp_path, *_arin(tmp_path)) as server:
+        workers = set(server.workers())
+        with (tmp_path / "state/image/lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # so that it waits
+            server.process.send_signal(signal.SIGHUP)
+            (loader,) = until(lambda: set(server.workers()) - workers)
+            server.process.kill()
+            server.process.wait()
+            until(lambda: not any(_runs(pid) for pid in (loader, *workers)))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is more than a corpse that nobody has buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_reload_takes_changed_data_and_refuses_nobody(tmp_path: Path) -> None:
