@@ -2,7 +2,7 @@
 
 A desk gives an answer as it goes out, for a line as it came, with nothing made in between. What it
 gives is what the session and ``Service.handle`` give for the line, step by step; a property test
-(tests/property/test_desk.py) holds both together.
+(tests/property/test_shortcuts.py) holds both together.
 """
 
 from collections.abc import Mapping
