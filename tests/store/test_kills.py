@@ -30,8 +30,8 @@ from tests.wire.process import Process, read_all, running, until
 
 CLIENTS = 6
 WORKERS = 3
-# Kills by what is killed, for each engine. RWHOISD_KILLS=10 makes it ten times as many.
-TIMES = int(os.environ.get("RWHOISD_KILLS", "1"))
+# Kills by what is killed, for each engine. KILLS=10 makes it ten times as many.
+TIMES = int(os.environ.get("KILLS", "1"))
 ROUNDS = {
     "sqlite": {"worker": 50, "supervisor": 3},
     "postgresql": {"worker": 20, "supervisor": 2, "database": 4},
