@@ -79,6 +79,10 @@ async def _catch_up_locked(
     try:
         number = folder.current()
         generation = Generation(folder.generation(number), number, eol)
+        # A writer that was killed at the very end of its commit leaves readers a version behind,
+        # until LMDB hears of it with the next lock: counts would be taken from the older one.
+        with writing(generation.place):
+            generation.env.env.begin(write=True).abort()
         image = generation.version()
     except (ImageError, FileNotFoundError) as error:
         if eol is None:
