@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from bench import datasets, load, queries, servers, upkeep
+from bench.errors import BenchError
 from bench.load import PATTERNS, Job
 from bench.servers import Server
 from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, TWO_WORKERS, Sample
@@ -123,11 +124,22 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
         dataset = datasets.prepare(settings.out, objects)
         if settings.with_ours:
             advance(f"{objects} objects: load and image")
-            results.figures += upkeep.building(dataset, settings.arin_bin)
+            with _told_only(results, f"loading {objects} objects"):
+                results.figures += upkeep.building(dataset, settings.arin_bin)
         _measure_size(settings, dataset, program, results, advance)
     for objects in settings.objects if settings.with_ours else ():
-        results.costs += queries.measure(settings.out, objects, advance)
+        with _told_only(results, f"kinds of queries among {objects} objects"):
+            results.costs += queries.measure(settings.out, objects, advance)
     return results
+
+
+@contextmanager
+def _told_only(results: Results, what: str) -> Iterator[None]:
+    """What cannot be measured is told; it does not cost a run what else it found."""
+    try:
+        yield
+    except (BenchError, OSError) as error:
+        results.notes.append(f"{what}: not measured, as {error}")
 
 
 def _measure_size(
@@ -154,13 +166,14 @@ def _measure_size(
                 datasets.check_answers(dataset, name, server.port, [*KINDS, "hot"])
         datasets.warm(dataset.folder)
         _run_rounds(settings, dataset, started, program, results, advance)
-        if settings.with_ours:
-            advance(f"{dataset.count} objects: changes and idle connections")
-            results.figures += upkeep.serving(dataset, started[OURS])
         for name, (first, restart) in load_seconds.items():
             private = servers.private_megabytes(started[name].pid)
             sizes = dataset.text_octets(), dataset.image_octets(ours=name == OURS)
             results.startups.append(Startup(dataset.count, name, first, restart, private, *sizes))
+        if settings.with_ours:
+            advance(f"{dataset.count} objects: changes and idle connections")
+            with _told_only(results, f"changes among {dataset.count} objects"):
+                results.figures += upkeep.serving(dataset, started[OURS])
 
 
 def _echo(settings: Settings) -> servers.Start:
