@@ -130,7 +130,7 @@ class MadeUp:
         row = 1
         for class_name, objects in self._classes():
             while some := list(islice(objects, _BATCH)):
-                rows = range(row, row + len(some))
+                rows = list(range(row, row + len(some)))
                 row += len(some)
                 once = [1] * len(some)
                 yield Bodies(

@@ -117,8 +117,9 @@ class HelperIndexing:
         self, areas: Sequence[AuthorityArea], eol: bytes, folder: Path, stack: ExitStack
     ) -> None:
         """``stack``: at its end the helper is gone."""
-        self._pipes = stack.enter_context(helpers.helper(__name__))
+        # The helper goes first at the end: else the thread waits for what never comes.
         self._receiver = stack.enter_context(ThreadPoolExecutor(1))
+        self._pipes = stack.enter_context(helpers.helper(__name__))
         self._underway: deque[tuple[Job, Future[Any]]] = deque()
         self._send(pickle.dumps((tuple(areas), eol, folder)))
         self._summary: Summary | None = None

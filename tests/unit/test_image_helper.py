@@ -1,16 +1,19 @@
 """A build whose rendering and sorting is done by a helper process."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rwhoisd import helpers
+from rwhoisd.directory.changes import Bodies
 from rwhoisd.image import build as building
 from rwhoisd.image.build import build
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import Folder
+from rwhoisd.image.indexing import HelperIndexing, Job
 from rwhoisd.image.verify import verify
 from tests.unit.image_data import NET10, after_steps, network, referral
 
@@ -57,3 +60,13 @@ def test_a_helper_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ImageError, match="a process that indexes died"):
         asyncio.run(build(after_steps(0), tmp_path, b"\n"))
     assert list(tmp_path.glob("gen-*")) == []
+
+
+@pytest.mark.timeout(60)
+def test_a_fault_amid_a_build_ends_it(tmp_path: Path) -> None:
+    """What the helper has under way does not keep the process waiting."""
+    batch = Bodies("network", range(1), [1], ["zone"], [True], [1], [b"ID:a\n"])
+    with ExitStack() as stack:
+        indexing = HelperIndexing([NET10], b"\n", tmp_path, stack)
+        with pytest.raises(ValueError, match="unmarshallable"):
+            indexing.put(Job(0, batch, 0))
