@@ -1,5 +1,7 @@
 """Directives and queries whose answer has to wait: notices, programs, forwarding."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,28 @@ def test_bounds(tmp_path: Path, limits: dict[str, Any], servers: list[str]) -> N
     one = forwarding(tmp_path, chain(4), **limits)
     one.say("x.sub.a.com")
     assert asked(one) == servers
+
+
+class Full:
+    """A gate without a place; how long was waited for one."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    @asynccontextmanager
+    async def place(self, seconds: float) -> AsyncIterator[bool]:
+        self.waited.append(seconds)
+        yield False
+
+
+def test_who_gets_no_place_among_those_who_are_forwarded_is_told(tmp_path: Path) -> None:
+    """forward.at_once, forward.seconds: nobody is asked for him."""
+    connector, gate = FakeConnector({}), Full()
+    ports = Ports(connector=connector, forwarding=gate)
+    one = talk(tmp_path, "rfc", ports, forward=ForwardLimits(seconds=7.0))
+    told = "%error 402 Unidentified error: too many queries are forwarded"
+    assert one.say("-forward on", "x.sub.a.com") == ["%ok", told]
+    assert (gate.waited, connector.asked) == ([7.0], [])
 
 
 def test_the_limit_holds_for_all_servers_together(tmp_path: Path) -> None:

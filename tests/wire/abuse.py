@@ -16,10 +16,10 @@ from tests.wire.process import Process, installation, read_all, running
 
 QUERY: Final = b"192.0.2.1\r\n"
 RECORD: Final = b"network:Network-Name:POP-1"
-# The second client's answers come within the first, nine of ten within the second or what they
-# took before, times a hundred: far above what is usual, as the machine may have more to do.
-LATE_SECONDS: Final = 20.0
-PROMPT_SECONDS: Final = 2.0
+# No answer may take as long, to anybody; the second client's come within milliseconds when the
+# machine has nothing else to do, and nine of ten within the latter when it has.
+PATIENCE_SECONDS: Final = 120.0
+PROMPT_SECONDS: Final = 15.0
 
 
 @contextmanager
@@ -82,7 +82,9 @@ class Second:
         begun = time.monotonic()
         try:
             place = ("127.0.0.1", self._server.port)
-            with socket.create_connection(place, 30, source_address=(self._source, 0)) as client:
+            with socket.create_connection(
+                place, PATIENCE_SECONDS, source_address=(self._source, 0)
+            ) as client:
                 client.sendall(QUERY)
                 answer = read_all(client)
             if RECORD not in answer:
@@ -104,34 +106,30 @@ class Second:
 
 @contextmanager
 def while_answered(server: Process, *, growth: int = 64 << 20) -> Iterator[Second]:
-    """A second client gets its answers in time during the block, from the same workers.
+    """A second client gets its answers during the block, from the same workers.
 
     ``growth``: octets that the workers may have more afterwards.
     """
     workers, before = set(server.workers()), memory(server)
     second = Second(server)
-    for _ in range(10):
-        second.once()
-    usual = sorted(second.seconds)[5]
-    second.seconds.clear()
+    second.once()
     thread = threading.Thread(target=second.run)
     thread.start()
     try:
         yield second
     finally:
         second.stop()
-        thread.join(60)
+        thread.join()
     second.once()
     assert not second.wrong
     took = sorted(second.seconds)
-    assert took[-1] < LATE_SECONDS
-    assert took[len(took) * 9 // 10 - 1] < max(PROMPT_SECONDS, 100 * usual)
+    assert took[len(took) * 9 // 10 - 1] < PROMPT_SECONDS
     assert set(server.workers()) == workers
     assert memory(server) < before + growth
 
 
 def connect(
-    server: Process, source: str = "127.0.0.3", seconds: float = 30, room: int = 0
+    server: Process, source: str = "127.0.0.3", seconds: float = PATIENCE_SECONDS, room: int = 0
 ) -> socket.socket:
     """A connection of the one who abuses; ``room``: octets that its system takes for it."""
     client = socket.socket()
@@ -164,6 +162,16 @@ def rest(client: socket.socket) -> bytes:
         return read_all(client)
     except (ConnectionError, ssl.SSLError):
         return b""
+
+
+def read_to(client: socket.socket, end: bytes) -> bytes:
+    """What comes up to and with ``end``, and not an octet more."""
+    said = b""
+    while not said.endswith(end):
+        octet = client.recv(1)
+        assert octet, said
+        said += octet
+    return said
 
 
 def counted(server: Process, name: str) -> int:
