@@ -1,8 +1,9 @@
 """Bringing an image up to date with the journal of its source."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -96,6 +97,8 @@ async def _catch_up_locked(
         _log.warning("building the image: %s", error)
         await build_locked(source, folder, image.eol, progress, reverse=image.head.reversed)
         return True
+    finally:
+        image.txn.abort()  # whoever still refers to it must not keep this version's space
 
 
 async def _catch_up(
@@ -112,8 +115,7 @@ async def _catch_up(
     changed = bool(wanted.areas)
     if changed:
         folder.write_state(*image.version, changing=True)
-        with writing(generation.place):
-            _Update(generation, image, wanted).run()
+        await _update(generation, image, wanted)
     # Also when nothing changed: a killed writer may have left readers looking.
     folder.write_state(generation.number, image.head.counter)
     return changed
@@ -125,13 +127,35 @@ async def renew(source: Source, generation: Generation) -> int | None:
     None, when that takes a build. Raises: ImageError.
     """
     image = generation.version()
-    wanted = await _wanted(source, image)
-    if wanted is None:
-        return None
-    if wanted.areas:
+    try:
+        wanted = await _wanted(source, image)
+        if wanted is None:
+            return None
+        if wanted.areas:
+            await _update(generation, image, wanted)
+        return len(wanted.stored)
+    finally:
+        image.txn.abort()
+
+
+async def _update(generation: Generation, image: Image, wanted: _Wanted) -> None:
+    """Write what is wanted. It waits for the disk in a thread, as a worker has others to answer.
+
+    It is not left before that has ended, whatever happens: the lock is held for it.
+    """
+
+    def work() -> None:
         with writing(generation.place):
             _Update(generation, image, wanted).run()
-    return len(wanted.stored)
+
+    writing_it = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        await asyncio.shield(writing_it)
+    except asyncio.CancelledError:
+        while not writing_it.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([writing_it])
+        raise
 
 
 async def _wanted(source: Source, image: Image) -> _Wanted | None:

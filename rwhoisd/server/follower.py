@@ -120,7 +120,11 @@ class Follower:
         await replay(self._queue, store, service, lambda: follow(store.snapshot, config.image_path))
 
     async def _pause(self, failed: int) -> None:
-        """Until the next look: less long when the database tells of a change."""
+        """Until the next look: less long when the database tells of a change.
+
+        The first change is looked for at once; those that follow it are gathered.
+        """
+        await asyncio.sleep(_GATHER_SECONDS)
         usual = self._config.store.poll_seconds
         longest = max(usual, _LONGEST_PAUSE_SECONDS)
         try:
@@ -128,7 +132,6 @@ class Follower:
                 await self._wake.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(_GATHER_SECONDS)
         self._wake.clear()
 
     async def _listen(self) -> None:

@@ -75,6 +75,38 @@ def _tell(what: str, error: Exception) -> None:
     logger.error("%s failed: %s", what, str(error) or "the database does not answer")
 
 
+class Shared:
+    """Work that does for all who asked before it began: they wait for one time of it.
+
+    Who asks while it is under way waits for the next time, with all others who do.
+    """
+
+    def __init__(self, work: Callable[[], Awaitable[object]]) -> None:
+        self._work = work
+        self._now: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+
+    async def done(self) -> None:
+        """Wait for a time that begins from now on. Raises: what the work raises."""
+        coming = self._next
+        if coming is None:
+            self._next = coming = asyncio.create_task(self._after(self._now))
+            coming.add_done_callback(_seen)
+        await asyncio.shield(coming)  # one who does not wait any longer stops it for nobody
+
+    async def _after(self, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._now, self._next = self._next, None
+        await self._work()
+
+
+def _seen(done: "asyncio.Task[None]") -> None:
+    """Those who waited tell of a failure; the loop need not, when none of them is left."""
+    if not done.cancelled():
+        done.exception()
+
+
 class StoreRegistry:
     """The registry port over the store of this node and the image that it serves."""
 
@@ -85,6 +117,7 @@ class StoreRegistry:
         self._store = store
         self._image_path = image_path
         self._mend = mend
+        self._published = Shared(self._follow)
 
     async def find(self, object_id: str) -> Sequence[StoredObject]:
         """Objects of all areas with this ID. Raises: AwayError."""
@@ -135,10 +168,15 @@ class StoreRegistry:
             if committing and isinstance(error, StoreLostError | TimeoutError):
                 raise RwhoisError(ResponseCode.SERVICE_NOT_AVAILABLE) from None
             raise AwayError from None
-        await self._publish(store)
+        await self._publish()
         return result
 
-    async def _publish(self, store: "Store") -> None:
+    async def _follow(self) -> None:
+        store = await self._store.get()
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            await follow(store.snapshot, self._image_path)
+
+    async def _publish(self) -> None:
         """Bring the image up to the store. A change that is durable is never called failed.
 
         Raises: RwhoisError 120, when it does not work now.
@@ -146,7 +184,7 @@ class StoreRegistry:
         try:
             with unavailable("bringing the image up to a registration"):
                 async with asyncio.timeout(PUBLISH_SECONDS):
-                    await follow(store.snapshot, self._image_path)
+                    await self._published.done()
         except (ImageError, OSError, RwhoisError) as error:
             logger.error("the image at %s is behind the store: %s", self._image_path, error)
             self._mend()

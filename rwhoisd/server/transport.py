@@ -112,6 +112,9 @@ class Serving(Protocol):
         """What answers single lines of the client, at once and all from the same data; it gives
         None for what may be no query. None, when each has to go through ``handle``."""
 
+    def renew(self) -> None:
+        """Let go of data that is not the newest; to be called now and then."""
+
 
 @dataclass(frozen=True)
 class Manners:

@@ -45,6 +45,7 @@ from rwhoisd.service.service import Service
 logger = logging.getLogger(__name__)
 
 _LENGTH: Final = struct.Struct("!I")
+_RENEW_SECONDS: Final = 0.25  # an idle worker keeps pages of the image from being used again
 _ACCEPT_SECONDS: Final = 0.02  # for connections that the kernel took before we stop accepting
 
 
@@ -142,6 +143,7 @@ class Worker:
         ]
         self._log.start()
         self._hub.sweep()
+        self._renew()
         with suppress(ConnectionError):  # the supervisor is gone, which we hear next
             self._control.send(frame(_ready(self._reader.current())))
         # A daemon, so that nobody waits for it to end.
@@ -184,6 +186,11 @@ class Worker:
             access.may_connect,
             tls.contexts(config),
         )
+
+    def _renew(self) -> None:
+        """Let go of versions of the image that are not the newest, also when nobody asks."""
+        self._hub.manners.service.renew()
+        asyncio.get_running_loop().call_later(_RENEW_SECONDS, self._renew)
 
     def _ask_to_mend(self) -> None:
         """Tell the supervisor that the image is behind the store."""

@@ -218,10 +218,7 @@ class Desks:
         """The desk for clients with this limit who see this image, the newest one."""
         if image.version != self._version or len(self._desks) >= _MOST:
             self._version = image.version
-            for old in self._desks.values():
-                old.close()
-            self._desks.clear()
-            self._cache.clear()
+            self.clear()
         key = (limit, image.sight)
         desk = self._desks.get(key)
         if desk is None:
@@ -229,3 +226,10 @@ class Desks:
             mark = b"\n%d" % len(self._desks) if self._desks else b""
             desk = self._desks[key] = Desk(self._queries, image, limit, self._cache, mark)
         return desk
+
+    def clear(self) -> None:
+        """Let go of all desks and answers, and so of the version of the image they are of."""
+        for old in self._desks.values():
+            old.close()
+        self._desks.clear()
+        self._cache.clear()

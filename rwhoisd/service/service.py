@@ -138,6 +138,17 @@ class Service:
             return None
         return self._desk_of(peer).answer
 
+    def renew(self) -> None:
+        """Let go of what belongs to an older version of the directory; to be called now and then.
+
+        A version that nobody asks any more would keep its space in the image from being used
+        again, and the image would grow with each change.
+        """
+        newest, desk = self._reader.current().version, self._last_desk
+        if desk is not None and desk.image.version != newest:
+            self._last_desk = None
+            self._desks.clear()
+
     def _desk_of(self, peer: Peer) -> Desk:
         image = self._reader.current()
         if image.restricted:

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from random import Random
 import pytest
 
 from rwhoisd.directory.changes import Source
+from rwhoisd.image import catch_up as catch_up_module
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up, follow
 from rwhoisd.image.info import info
@@ -155,6 +157,38 @@ def test_a_follower_never_takes_the_image_back(tmp_path: Path) -> None:
     assert asyncio.run(follow(snapshot, tmp_path))
     assert not asyncio.run(follow(snapshot, tmp_path))
     assert newest == []
+
+
+def test_others_are_answered_while_a_change_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who does not wait for it any longer does not let go of the lock."""
+    begun, go_on = threading.Event(), threading.Event()
+    run = catch_up_module._Update.run
+
+    def slowly(update: catch_up_module._Update) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        run(update)
+
+    monkeypatch.setattr(catch_up_module._Update, "run", slowly)
+
+    async def work() -> None:
+        await build(after_steps(0), tmp_path, b"\n")
+        task = asyncio.ensure_future(catch_up(after_steps(1), tmp_path))
+        assert await asyncio.to_thread(begun.wait, 60)  # in vain, if it were written here
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        with pytest.raises(BlockingIOError), (tmp_path / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(work())
+    assert asyncio.run(verify(after_steps(1), tmp_path)) is None
 
 
 def test_an_older_database_is_followed_by_building_anew(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ class EchoService:
         """All of them go through ``handle``."""
         del peer
 
+    def renew(self) -> None:
+        """It has no data."""
+
     def handle(self, peer: Peer, request: Request) -> Reply | Awaitable[Reply]:
         if isinstance(request, DirectiveRequest):
             return self._directive(peer, request)
