@@ -15,7 +15,7 @@ import tomllib
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -26,18 +26,18 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
 
 from rwhoisd.directory.access import AccessRules, prefixes_from_text
 from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.errors import RwhoisError
 from rwhoisd.directory.names import AreaName
-from rwhoisd.formats.arin_config import ArinSettings, XDirective
 from rwhoisd.formats.toml import MISTAKES_TOLD, parse_toml
 from rwhoisd.masking import masked
 from rwhoisd.protocol.directives import NAMES
 from rwhoisd.protocol.requests import split_arguments
+
+if TYPE_CHECKING:
+    from rwhoisd.formats.arin_config import ArinSettings, XDirective
 
 ENVIRONMENT_PREFIX: Final = "RWHOISD_"
 NESTED: Final = "__"
@@ -462,15 +462,8 @@ class LogConfig(Section):
 _CLEAR: Final[Mapping[Compat, str]] = {"arin": "everywhere", "rfc": "tls-only"}
 
 
-class Config(BaseSettings):
+class Config(Section):
     """The whole configuration."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=ENVIRONMENT_PREFIX,
-        env_nested_delimiter=NESTED,
-    )
 
     folder: Path = Field(
         Path(),
@@ -572,19 +565,6 @@ class Config(BaseSettings):
             )
         return limits
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables before the file, nothing else."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
-
     def path(self, path: Path) -> Path:
         """``path`` with relative paths starting from the configuration's folder."""
         return Path(os.path.normpath(self.folder / path.expanduser()))
@@ -643,7 +623,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
 
 
 def from_arin(
-    settings: ArinSettings, conf: Path, overrides: Mapping[str, Any] | None = None
+    settings: "ArinSettings", conf: Path, overrides: Mapping[str, Any] | None = None
 ) -> Config:
     """The configuration that serves an installation of ARIN's rwhoisd, see its §11.2.
 
@@ -696,7 +676,7 @@ _RFC_IDLE_SECONDS: Final = 50
 _LEVELS: Final = ("error", "error", "error", "error", "warning", "info", "info", "debug")
 
 
-def _arin_program(row: XDirective) -> dict[str, Any]:
+def _arin_program(row: "XDirective") -> dict[str, Any]:
     return {
         "name": row.command,
         "command": list(split_arguments(row.program)),
@@ -717,17 +697,25 @@ def build(data: Mapping[str, Any], place: str = "configuration", text: str = "")
     """
     findings = list(_unknown_variables(os.environ))
     try:
-        config = Config(**data)
+        config = _made(data)
     except ValidationError as error:
         rows = list(_own_mistakes(error.errors(include_url=False)))
         findings += [_finding(row, place, text) for row in rows[:MISTAKES_TOLD]]
         if len(rows) > MISTAKES_TOLD:
             findings.append(f"{place}: {len(rows) - MISTAKES_TOLD} more mistakes")
-    except SettingsError as error:
-        findings.append(f"environment: {error}; lists and tables are written as JSON")
+    except ConfigError as error:
+        findings += error.findings
     if findings:
         raise ConfigError(findings)
     return config
+
+
+def _made(data: Mapping[str, Any]) -> Config:
+    if not any(name.upper().startswith(ENVIRONMENT_PREFIX) for name in os.environ):
+        return Config(**data)
+    from rwhoisd.config_environment import made  # loaded where it is needed only: see there
+
+    return made(data)
 
 
 def options(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, Any, str]]:

@@ -14,10 +14,7 @@ nothing else: neither on a schema, nor on the dialect.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final, NamedTuple, NoReturn
-
-from lark import Lark, LarkError, Transformer, v_args
 
 from rwhoisd.directory.dialect import Dialect
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
@@ -211,44 +208,15 @@ def _decoded(word: bytes | None) -> str | None:
 
 def read_by_grammar(line: bytes) -> Line | None:
     """The words of any line in upper case, as grammar.lark has them; None when it has not."""
-    try:
-        read = _grammar().parse(line.decode("latin-1"))
-    except LarkError:
-        return None
-    assert isinstance(read, Line)  # what the transformer makes of the start rule
-    return read
+    # Loaded at its first use: see there.
+    from rwhoisd.query.grammar import read
+
+    return read(line)
 
 
-@v_args(inline=True)
-class _Reading(Transformer[str, Line]):
-    """Makes the grammar's rules into ``Line`` and ``Piece`` while Lark parses."""
-
-    def start(self, head: str | None, *branches: tuple[Piece, ...]) -> Line:
-        return Line(None if head is None else str(head), branches)
-
-    def clause(self, *pieces: Piece) -> tuple[Piece, ...]:
-        return pieces
-
-    def equal(self, attribute: str, operand: Piece) -> Piece:
-        return operand._replace(attribute=str(attribute))
-
-    def unequal(self, attribute: str, operand: Piece) -> Piece:
-        return operand._replace(attribute=str(attribute), negated=True)
-
-    def word(self, token: str) -> Piece:
-        return Piece(None, False, "word", str(token))
-
-    def quoted(self, token: str) -> Piece:
-        return Piece(None, False, "quoted", str(token))
-
-    def below(self, token: str) -> Piece:
-        return Piece(None, False, "below", str(token))
-
-
-@cache
-def _grammar() -> Lark:
-    """The grammar, built at its first use (10 ms), once per process."""
-    return Lark.open("grammar.lark", rel_to=__file__, parser="lalr", transformer=_Reading())
+def warm() -> None:
+    """Have the grammar loaded, so that no line has to wait for it."""
+    read_by_grammar(b"A=B")
 
 
 class LineCache:

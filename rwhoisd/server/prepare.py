@@ -21,7 +21,7 @@ from rwhoisd.config import STORE_FILE, Config
 from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.trust import distrust
-from rwhoisd.server import pgp, tls
+from rwhoisd.server import loaded, pgp, tls
 
 if TYPE_CHECKING:  # only the child that prepares loads the database library
     from rwhoisd.formats.load import AreaResult
@@ -164,6 +164,7 @@ async def _run_or_wait(config: Config, *, data: bool, anew: bool) -> bool:
 async def _run(config: Config, *, data: bool, anew: bool) -> None:
     from rwhoisd.store import Store
 
+    seen = loaded.look(_sources(config)) if data else {}
     async with contextlib.AsyncExitStack() as stack:
         store = await Store.open(config.store_url, create=data, check=not data)
         stack.push_async_callback(store.close)
@@ -176,6 +177,33 @@ async def _run(config: Config, *, data: bool, anew: bool) -> None:
         # Looked at as a whole here only: it takes the time to read all records.
         anew = anew or (data and _is_damaged(config.image_path))
         await _renew_image(store, config, anew=anew)
+    if data:
+        loaded.note(config, seen)
+
+
+def _sources(config: Config) -> Iterator[Path]:
+    """All files and folders that are loaded, but what the server itself keeps among them."""
+    from rwhoisd.formats import arin, zone
+
+    kept = (config.state_path, config.image_path)
+    if config.arin_config:
+        installation = arin.read_installation(config.path(config.arin_config))
+        yield from installation.files
+        yield from _folders(installation.settings.root_dir, kept)
+    for path in map(config.path, config.zones):
+        for top in _folders(path, kept):
+            yield top
+            yield from (Path(entry.path) for entry in os.scandir(top) if not entry.is_dir())
+        for folder in zone.find_zones(path):
+            yield from _class_files(folder)
+
+
+def _folders(path: Path, kept: Sequence[Path]) -> Iterator[Path]:
+    """A folder and all below it, but those that are ``kept``."""
+    for top, names, _ in os.walk(path):
+        folder = Path(top)
+        names[:] = [name for name in names if folder / name not in kept]
+        yield folder
 
 
 def is_worn(config: Config) -> bool:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from rwhoisd.directory.changes import StoredObject
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.image.catch_up import follow
 from rwhoisd.image.errors import ImageError
 from rwhoisd.service.ports import AreaChange, AwayError
 
@@ -181,6 +180,8 @@ class StoreRegistry:
 
         Raises: RwhoisError 120, when it does not work now.
         """
+        from rwhoisd.image.catch_up import follow
+
         try:
             with unavailable("bringing the image up to a registration"):
                 async with asyncio.timeout(PUBLISH_SECONDS):

@@ -2,7 +2,9 @@
 
 Theory of operation. The supervisor itself serves nobody and loads nothing, so it is small and
 always answers a signal. Preparing (migrations, importing what changed, the image) is done by a
-child, the loader; while it runs, what was served before is served on. Workers are forked from
+child, the loader; while it runs, what was served before is served on. That holds for a start as
+well: where the last loader left word that the image is what the configuration asks for, and
+nothing changed since (``loaded``), workers serve it at once. Workers are forked from
 the supervisor and share with it the listening sockets and the limits' table; one that dies is
 replaced, and takes over the connections that waited in its sockets. A reload reads the
 configuration again, lets a loader prepare, then hands it to the workers, which go on with the
@@ -33,9 +35,7 @@ from typing import Final, Protocol
 
 from rwhoisd.config import Config, ConfigError
 from rwhoisd.formats.findings import FormatError
-from rwhoisd.image.errors import ImageError
 from rwhoisd.server.counters import CounterReport
-from rwhoisd.server.follower import Follower
 from rwhoisd.server.limits import TOLD, LimitTable
 from rwhoisd.server.listeners import Listener
 from rwhoisd.server.registry import ASK_TO_BUILD, ASK_TO_MEND
@@ -66,6 +66,7 @@ _COMPACTION_PAUSE_SECONDS: Final = 30.0  # between two of them at least, also wh
 _LOOK_SECONDS: Final = 5.0  # between two looks at what the limits did
 _REPORT_SECONDS: Final = 60.0  # between two lines about it
 _PR_SET_PDEATHSIG: Final = 1
+_NICE: Final = 10  # of a look at what is served already: answers come first
 _FOLLOWER: Final = -1  # its number among the children
 
 
@@ -79,11 +80,12 @@ class Prepare(Protocol):
 @dataclass(frozen=True)
 class _Load:
     """What a loader is to do: bring in all ``data``, or mend the image alone; ``anew``: build
-    it from the ground up."""
+    it from the ground up; ``behind``: it is the look at what a start serves already."""
 
     config: Config
     data: bool = True
     anew: bool = False
+    behind: bool = False
 
 
 @dataclass
@@ -106,18 +108,19 @@ class Supervisor:
         prepare: Prepare,
         compact: Callable[[Config], None],
         is_worn: Callable[[Config], bool],
+        is_current: Callable[[Config], bool],
         reread: Callable[[], Config],
         host: str,
         ready: Callable[[Ready], None],
     ) -> None:
         """``prepare`` is run in a child and raises when it fails, and so is ``compact``, when
-        ``is_worn`` says so; ``reread`` gives the
-        configuration anew and raises ConfigError, FormatError or OSError; ``ready`` is called
-        once, when everybody serves."""
+        ``is_worn`` says so; ``is_current`` tells whether there is an image to serve from before
+        anything is prepared; ``reread`` gives the configuration anew and raises ConfigError,
+        FormatError or OSError; ``ready`` is called once, when everybody serves."""
         self._config = config
         self._listeners = listeners
         self._prepare = prepare
-        self._compact, self._is_worn = compact, is_worn
+        self._compact, self._is_worn, self._is_current = compact, is_worn, is_current
         self._reread = reread
         self._host = host
         self._ready = ready
@@ -141,6 +144,7 @@ class Supervisor:
         self._crashes: deque[float] = deque(maxlen=_CRASHES_TOLD)
         self._anew = -_ANEW_SECONDS  # when the image was last built anew because of them
         self._serving = False
+        self._followed = False  # whether the follower was started
         self._status: int | None = None
         self._done = dict.fromkeys(TOLD, 0)  # what the limits did, as it was told last
         self._reported = -_REPORT_SECONDS
@@ -149,7 +153,7 @@ class Supervisor:
         """Serve. Gives the exit status: 0 after a stop, 1 when it could not begin."""
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it is not discarded
         signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *_ASKED))
-        self._start_loader(_Load(self._config))
+        self._start_loader(self._begin_at_once())
         while self._status is None:
             self._step()
         self._end()
@@ -188,8 +192,9 @@ class Supervisor:
 
     # -- children
 
-    def _fork(self, work: Callable[[], int | None]) -> int:
-        """A child that does ``work`` and exits with what it gives, or 1 after it said why not."""
+    def _fork(self, work: Callable[[], int | None], *, quiet: bool = False) -> int:
+        """A child that does ``work`` and exits with what it gives, or 1 after it said why not,
+        unless it is to be ``quiet``."""
         sys.stdout.flush()
         sys.stderr.flush()
         child = os.fork()
@@ -204,16 +209,9 @@ class Supervisor:
                 signal.signal(asked, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (*SIGNALS, *_ASKED))
             status = work() or 0
-        except (ConfigError, FormatError, ImageError) as error:
-            complain(error)
-        except OSError as error:
-            complain(f"{error.filename}: {error.strerror}" if error.filename else error)
         except Exception as error:
-            # StoreError comes here as well: the database library is not loaded in this process.
-            if type(error).__module__.startswith("rwhoisd."):
-                complain(error)
-            else:
-                logger.exception("unexpected failure")
+            if not quiet:
+                _tell_failure(error)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -288,7 +286,7 @@ class Supervisor:
         if self._next is not None and not self._loader and self._due <= now:
             self._start_loader(self._next)
 
-    def _start(self, number: int) -> int:
+    def _start(self, number: int, *, quiet: bool = False) -> int:
         ours, theirs = socket.socketpair()
         us = os.getpid()
 
@@ -297,6 +295,8 @@ class Supervisor:
             for child in self._children.values():
                 child.control.close()
             if number == _FOLLOWER:
+                from rwhoisd.server.follower import Follower  # no other process needs it
+
                 for listener in self._listeners:
                     listener.close()
                 Follower(self._config, theirs).run()
@@ -311,7 +311,7 @@ class Supervisor:
                     supervisor=us,
                 ).run()
 
-        pid = self._fork(work)
+        pid = self._fork(work, quiet=quiet)
         theirs.close()
         self._children[pid] = _Child(number, ours, time.monotonic())
         return pid
@@ -352,6 +352,8 @@ class Supervisor:
         self._load = load
 
         def work() -> int:
+            if load.behind:
+                os.nice(_NICE)
             # What is tried again was told the first time.
             if self._tries:
                 logging.getLogger().setLevel(logging.CRITICAL)
@@ -386,10 +388,12 @@ class Supervisor:
         tried, done = self._tries, code == 0
         if done:
             self._tries = 0
-        elif code == _LATER or not load.data:
+        elif code == _LATER or load.behind or not load.data:
             self._later(load)
         if not self._serving:
             self._serve_loaded(code)
+        elif load.behind:
+            self._looked_behind(code, again=bool(tried))
         elif code not in (0, _LATER) and load.data:
             logger.error("reload failed; serving as before")
         elif load.data:
@@ -400,9 +404,17 @@ class Supervisor:
                 logger.info("configuration and data reloaded")
         elif done and tried:
             logger.info("the image is up to the store again")
+        self._start_follower()
         if self._again and self._status is None:
             self._again = False
             self._reload()
+
+    def _looked_behind(self, code: int, *, again: bool) -> None:
+        """The look at what a start serves is over; why it failed was told by who looked."""
+        if code == 0 and again:
+            logger.info("the image is up to the store again")
+        elif code not in (0, _LATER) and not again:
+            logger.error("what was loaded last is served, and this is tried again")
 
     def _serve_loaded(self, code: int) -> None:
         """Begin to serve what the first loader left, or end."""
@@ -424,24 +436,39 @@ class Supervisor:
             with suppress(ConnectionError):  # it has just died; its successor is told at birth
                 child.control.sendall(message)
 
-    def _begin(self) -> int:
-        """Start all workers. When one of them cannot serve, which it said itself, nobody serves,
-        and how it ended comes back."""
+    def _begin_at_once(self) -> _Load:
+        """Serve the image that is there, if it is the one to be served; what is to be done then."""
+        load = _Load(self._config)
+        if not self._is_current(self._config):
+            return load
+        # When it does not work, the loader mends it, or tells why it cannot be.
+        killed = self._begin(quiet=True)
+        if killed in _CRASHES:
+            self._tell_damage(_killing(killed))
+        return replace(load, behind=self._serving, anew=killed in _CRASHES)
+
+    def _begin(self, *, quiet: bool = False) -> int:
+        """Start all workers. When one of them cannot serve, which it said itself unless it was to
+        be ``quiet``, nobody serves, and how it ended comes back."""
         gc.collect()
         gc.freeze()
         # What keeps one from serving keeps them all, and is to be said once.
-        news, code = self._began([self._start(0)])
+        news, code = self._began([self._start(0, quiet=quiet)])
         if news is not None:
-            others = [self._start(n) for n in range(1, self._workers)]
+            others = [self._start(n, quiet=quiet) for n in range(1, self._workers)]
             news, code = self._began(others, news)
         if news is None:
             self._give_up()
             return code
         self._serving = True
-        if self._follows:
-            self._start(_FOLLOWER)
         self._ready(news)
         return 0
+
+    def _start_follower(self) -> None:
+        """Once what was there before it is looked at, or the look has to be taken later."""
+        if self._follows and self._serving and not self._followed and self._status is None:
+            self._followed = True
+            self._start(_FOLLOWER)
 
     def _give_up(self) -> None:
         """End the workers that did begin."""
@@ -530,6 +557,17 @@ def _hear(control: socket.socket) -> Ready | None:
             control.settimeout(None)
             return message
     return None
+
+
+def _tell_failure(error: Exception) -> None:
+    """Tell why a child ends."""
+    if isinstance(error, OSError) and not type(error).__module__.startswith("rwhoisd."):
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
+    # StoreError is ours as well: the database library is not loaded in this process.
+    elif type(error).__module__.startswith("rwhoisd."):
+        complain(error)
+    else:
+        logger.exception("unexpected failure", exc_info=error)
 
 
 def complain(error: object) -> None:

@@ -26,6 +26,7 @@ from rwhoisd.directory.names import ADDRESS_BITS, Network
 from rwhoisd.image.environment import looks_damaged
 from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.protocol.spool import Room
+from rwhoisd.query import parser
 from rwhoisd.server import pgp, settings, tls
 from rwhoisd.server.aside import ThreadAside
 from rwhoisd.server.forward import StreamConnector
@@ -256,6 +257,8 @@ def local_programs(config: Config) -> LocalPrograms:
 
 
 def _warm(image: Image) -> None:
+    """What a start did without, so that no client waits for it."""
+    parser.warm()
     with suppress(OSError):  # a newer image has replaced it
         image.generation.warm()
 

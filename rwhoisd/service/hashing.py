@@ -1,21 +1,15 @@
 """Hashed secrets of guardians: argon2id and crypt(3), both within bounds (RFC 2167 §4.1).
 
 A hash says itself how much work it is, and it may have come from anybody: one that asks for more
-than ours by far is not computed. Whoever calls has to do so beside the event loop.
+than ours by far is not computed. Whoever calls has to do so beside the event loop,
+where the libraries are loaded as well, at their first use: a start does without them.
 """
 
 import hmac
 import re
 from typing import Final
 
-import crypt_r
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error
-from argon2.low_level import Type, verify_secret
-
 ARGON2_MARK: Final = "$argon2"
-# 19 MiB and two passes (OWASP): one at a time per worker is what a small machine can bear.
-_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 # Of a secret that nobody knows, with the parameters of ours.
 _NOBODY: Final = (
     "$argon2id$v=19$m=19456,t=2,p=1$3ZZrHQQLF0zdZUYhh5bq6Q"
@@ -43,7 +37,10 @@ _CRYPT: Final = re.compile(
 
 def argon2_hash(secret: str) -> str:
     """The PHC string of a new secret, with a salt of its own."""
-    return _HASHER.hash(secret)
+    from argon2 import PasswordHasher
+
+    # 19 MiB and two passes (OWASP): one at a time per worker is what a small machine can bear.
+    return PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(secret)
 
 
 def argon2_refusal(info: str) -> str:
@@ -64,6 +61,9 @@ def argon2_matches(secret: str, info: str) -> bool:
     """Whether ``info`` is a hash of the secret; a hash that is refused matches nothing."""
     if argon2_refusal(info):
         return False
+    from argon2.exceptions import Argon2Error
+    from argon2.low_level import Type, verify_secret
+
     try:
         return verify_secret(info.encode("ascii"), secret.encode("utf-8"), Type.ID)
     except Argon2Error:
@@ -77,6 +77,8 @@ def argon2_in_vain(secret: str) -> bool:
 
 def crypt_hash(secret: str) -> str:
     """The crypt(3) hash of a new secret: SHA-512 with a salt of its own."""
+    import crypt_r
+
     return str(crypt_r.crypt(secret, crypt_r.mksalt(crypt_r.METHOD_SHA512)))
 
 
@@ -89,6 +91,8 @@ def crypt_matches(secret: str, info: str) -> bool:
     """Whether ``info`` is the crypt(3) hash of the secret; what is no such hash matches nothing."""
     if crypt_refusal(info):
         return False
+    import crypt_r
+
     try:
         found = crypt_r.crypt(secret, info) or ""
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from conformance.cli import app as conformance
 from rwhoisd.admin.cli import app as admin
 from rwhoisd.client.cli import app as client
-from rwhoisd.server.cli import app as server
+from rwhoisd.server.commands import app as server
 
 COMMANDS = {
     "rwhoisd": server,

@@ -140,10 +140,10 @@ def test_a_server_that_starts_without_the_database_serves_its_image(
         ask_everything(at)
         assert "Network-Name:NET-1\n" in say(at, "network NET-1")
         assert add(at, 2) == "%error 501 Service not available\nclosed"
-        assert "what is there is served, and this is tried again" in at.log()
+        until(lambda: "what is there is served, and this is tried again" in at.log())
         server.start()
         until(lambda: "%ok" in add(at, 2))
-        until(lambda: "configuration and data reloaded" in at.log())
+        until(lambda: "the image is up to the store again" in at.log())
         server.kill()
 
 

@@ -52,7 +52,7 @@ class Interpreter:
         """Whether a user without rights can run it with what it needs."""
         try:
             done = subprocess.run(
-                [self.path, "-c", "import rwhoisd.store.store, rwhoisd.server.cli"],
+                [self.path, "-c", "import rwhoisd.store.store, rwhoisd.server.serve"],
                 user="nobody" if os.geteuid() == 0 else None,
                 env=os.environ | self.environment,
                 cwd="/",
