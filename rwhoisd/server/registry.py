@@ -171,6 +171,8 @@ class StoreRegistry:
         return result
 
     async def _follow(self) -> None:
+        from rwhoisd.image.catch_up import follow  # nobody else in a worker needs it
+
         store = await self._store.get()
         async with asyncio.timeout(PUBLISH_SECONDS):
             await follow(store.snapshot, self._image_path)
@@ -180,8 +182,6 @@ class StoreRegistry:
 
         Raises: RwhoisError 120, when it does not work now.
         """
-        from rwhoisd.image.catch_up import follow
-
         try:
             with unavailable("bringing the image up to a registration"):
                 async with asyncio.timeout(PUBLISH_SECONDS):
