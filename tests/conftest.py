@@ -1,9 +1,14 @@
-"""For all tests: in CI nothing is skipped."""
+"""For all tests: in CI nothing is skipped, and no test of Hypothesis depends on its time."""
 
 import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(wrapper=True)

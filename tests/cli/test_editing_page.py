@@ -25,7 +25,7 @@ def run(command: str, folder: Path, *, refused: bool) -> list[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
         check=False,
     )
     said = done.stdout + done.stderr

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.wire.process import START_SECONDS, reserved_port
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-START_SECONDS = 60.0
 
 
 def console_blocks(page: str = README) -> list[list[tuple[str, list[str]]]]:
@@ -30,13 +31,6 @@ def console_blocks(page: str = README) -> list[list[tuple[str, list[str]]]]:
                 commands[-1][1].append(line)
         blocks.append(commands)
     return blocks
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -61,7 +55,7 @@ def serving(command: list[str], folder: Path, port: int) -> Iterator[None]:
             yield
         finally:
             server.send_signal(signal.SIGTERM)
-            assert server.wait(30) == 0, log.read_text()
+            assert server.wait(START_SECONDS) == 0, log.read_text()
 
 
 def environment() -> dict[str, str]:
@@ -71,7 +65,7 @@ def environment() -> dict[str, str]:
 
 def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, timeout=120, check=False
+        command, cwd=folder, env=environment(), capture_output=True, timeout=250, check=False
     )
     assert done.returncode == 0, (command, done.stdout.decode(), done.stderr.decode())
     return done.stdout.decode()
@@ -108,10 +102,9 @@ def test_every_command_of_the_readme_works(tmp_path: Path) -> None:
     for name in ("data", "schema"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "conformance" / "arin" / "data", tmp_path / "installation")
-    port = free_port()
     commands = [command for block in console_blocks() for command in block]
     assert len(commands) > 10
-    with ExitStack() as current:
+    with reserved_port() as port, ExitStack() as current:
         current.enter_context(serving(served_by_make(port), tmp_path, port))
         for command, shown in commands:
             words = shlex.split(command.replace("127.0.0.1:4321", f"127.0.0.1:{port}"))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def program(*names: str) -> str | None:
@@ -116,7 +116,7 @@ class Server:
         assert self._process
         self._process.send_signal(self._stop)
         try:
-            self._process.wait(20)
+            self._process.wait(START_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

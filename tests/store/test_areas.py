@@ -99,7 +99,7 @@ def test_changes_of_the_same_areas_in_any_order_never_stand_in_each_others_way(u
                 )
             )
             assert [len(names) for names in await _names(store)] == [13, 13]
-            assert tries <= 14
+            assert tries <= 18  # in any other order half of them are
 
     asyncio.run(test())
 

@@ -19,7 +19,6 @@ from rwhoisd.store import Store, StoreLostError, engines
 from tests.store import servers
 from tests.store.conftest import database_name
 from tests.store.kit import AREA, network, objects, store_with
-from tests.store.test_kills import free_port
 from tests.wire.process import Process, running, until
 
 CONFIG = """\
@@ -77,7 +76,7 @@ def away(server: servers.Server) -> Iterator[None]:
 def node(folder: Path, url: str, *, queue: bool = False) -> Iterator[Process]:
     """A server of two workers."""
     config = folder / "rwhoisd.toml"
-    config.write_text(CONFIG.format(port=free_port(), url=url, queue=str(queue).lower()))
+    config.write_text(CONFIG.format(port=0, url=url, queue=str(queue).lower()))
     with running(folder, "--config", str(config)) as process:
         yield process
     assert "Traceback" not in process.log(), process.log()
@@ -164,7 +163,6 @@ def test_a_database_that_hangs_keeps_nobody(
     """A server that takes what is sent and never answers: no question waits for ever, and the
     image's lock is let go."""
     server, url = database
-    monkeypatch.setattr(engines, "ANSWER_SECONDS", 2.0)
     image = tmp_path / "image"
 
     async def run() -> None:
@@ -172,14 +170,16 @@ def test_a_database_that_hangs_keeps_nobody(
             await follow(store.snapshot, image, b"\r\n")
             server.signal(signal.SIGSTOP)
             try:
+                monkeypatch.setattr(engines, "ANSWER_SECONDS", 2.0)
                 with pytest.raises(StoreLostError, match="no answer"):
                     await store.serials()
                 with pytest.raises(StoreLostError, match="no answer"):
                     await follow(store.snapshot, image)
-                async with asyncio.timeout(10), Folder(image).locked():
+                async with asyncio.timeout(120), Folder(image).locked():
                     pass
             finally:
                 server.signal(signal.SIGCONT)
+                monkeypatch.undo()
             assert await follow(store.snapshot, image) is False
 
     asyncio.run(run())

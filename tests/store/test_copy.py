@@ -201,7 +201,9 @@ ODD = texts_without("\r\n").map(lambda text: ("Comment", text))
 
 
 @hypothesis_settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(texts=st.lists(st.lists(ODD, max_size=3), max_size=5), setting=texts_without("\0"))
 def test_any_text_comes_through(

@@ -26,7 +26,7 @@ from rwhoisd.store import Store
 from tests.store import servers
 from tests.store.conftest import database_name
 from tests.store.kit import AREA, network, replay, store_with, stored
-from tests.wire.process import Process, read_all, running, until
+from tests.wire.process import Process, read_all, reserved_port, running, until
 
 CLIENTS = 6
 WORKERS = 3
@@ -37,7 +37,7 @@ ROUNDS = {
     "postgresql": {"worker": 20, "supervisor": 2, "database": 4},
     "mariadb": {"worker": 20, "supervisor": 2, "database": 4},
 }
-ASK_SECONDS = 60.0
+ASK_SECONDS = 120.0
 CONFIG = """\
 compat = "rfc"
 host = "rwhois.example.net"
@@ -49,13 +49,6 @@ store = {{ url = "{url}" }}
 limits = {{ exempt = ["127.0.0.0/8"], drain_seconds = 1 }}
 """
 State = str | None  # the Comment of an object; None: there is no such object
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -192,10 +185,11 @@ class Node:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.port = free_port()
+        self._runs = ExitStack()
+        self._port = ExitStack()
+        self.port = self._port.enter_context(reserved_port())
         self.config = folder / "rwhoisd.toml"
         self.config.write_text(CONFIG.format(workers=WORKERS, port=self.port, url=url))
-        self._runs = ExitStack()
         self._process: Process | None = None
 
     def start(self) -> None:
@@ -230,6 +224,7 @@ class Node:
     def stop(self) -> None:
         """End it in order."""
         self._runs.close()
+        self._port.close()
         self.check_log()
 
 
@@ -325,7 +320,7 @@ def check(url: str, node: Node, clients: list[Client]) -> None:
 
     assert [wrong for client in clients for wrong in client.wrong] == []
     # What was stored without being acknowledged may come into the image a moment later.
-    until(lambda: asyncio.run(_differs(url, node.folder / "state" / "image")) is None, 60)
+    until(lambda: asyncio.run(_differs(url, node.folder / "state" / "image")) is None)
     told, found = asyncio.run(look())
     check_journal(told, found)
     by_name: dict[str, list[State]] = {}

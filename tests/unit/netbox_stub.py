@@ -6,7 +6,6 @@ goes wrong is told to it by folder.
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -123,6 +122,7 @@ class Stub:
     counts: dict[str, int] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)  # folder: seconds
     moved: dict[str, str] = field(default_factory=dict)  # folder: Location
+    over: threading.Event = field(default_factory=threading.Event)  # nobody is slow any more
     asked: list[tuple[str, str, dict[str, list[str]]]] = field(default_factory=list)
     url: str = ""
 
@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         folder = parts.path.removeprefix("/api/").strip("/")
         query = parse_qs(parts.query)
         stub.asked.append((self.command, folder, query))
-        time.sleep(stub.slow.get(folder, 0))
+        stub.over.wait(stub.slow.get(folder, 0))
         if folder in stub.moved:
             self._send(302, b"", Location=stub.moved[folder])
         elif not self._is_known():
@@ -207,6 +207,7 @@ def serving(stub: Stub) -> Iterator[Stub]:
     try:
         yield stub
     finally:
+        stub.over.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -100,6 +100,6 @@ def test_time_is_linear(pattern: str, character: str) -> None:
     """Values of 8 kB, as much as four of the longest lines."""
     matches = matcher(f"re:{pattern}", POSIX)
     assert matches is not None
-    start = time.monotonic()
+    start = time.process_time()
     matches(character * (8192 // len(character)) + "!")
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10

@@ -12,13 +12,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.wire.process import Process, installation, read_all, running
+from tests.wire.process import PATIENCE_SECONDS, Process, installation, read_all, running
 
 QUERY: Final = b"192.0.2.1\r\n"
 RECORD: Final = b"network:Network-Name:POP-1"
-# No answer may take as long, to anybody; the second client's come within milliseconds when the
-# machine has nothing else to do, and nine of ten within the latter when it has.
-PATIENCE_SECONDS: Final = 120.0
+# The second client's answers come within milliseconds when the machine has nothing else to do,
+# and nine of ten within this time when it has.
 PROMPT_SECONDS: Final = 15.0
 
 

@@ -24,6 +24,7 @@ from rwhoisd.server.limits import LimitSettings, LimitTable, WorkerLimits
 from rwhoisd.server.querylog import OFF, LogSettings, QueryLog
 from rwhoisd.server.transport import Hub, Manners, Timing
 
+LONG_SECONDS = 60.0  # nothing of what is waited for takes as long
 BANNER = b"%rwhois V-1.5:003fff:00 test (test)\n"
 
 
@@ -38,6 +39,7 @@ class EchoService:
         self.dialect = dialect
         self.release = asyncio.Event()
         self.parts_made = 0
+        self.asked = 0  # queries and directives, so far
 
     def session(self, address: str) -> Session:
         return Session(self.dialect, self.banner, SessionLimits(), address)
@@ -50,6 +52,7 @@ class EchoService:
         """It has no data."""
 
     def handle(self, peer: Peer, request: Request) -> Reply | Awaitable[Reply]:
+        self.asked += 1
         if isinstance(request, DirectiveRequest):
             return self._directive(peer, request)
         if isinstance(request, RefusedRequest):
@@ -105,7 +108,7 @@ class Server:
         writer.write(data)
         if eof:
             writer.write_eof()
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), LONG_SECONDS)
         writer.close()
         assert answer.startswith(BANNER)
         return answer[len(BANNER) :]
@@ -144,7 +147,14 @@ async def serving(
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a test on the loop that the server uses."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(asyncio.wait_for(main, 30))
+        runner.run(asyncio.wait_for(main, 2 * LONG_SECONDS))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(LONG_SECONDS):
+        while not condition():  # noqa: ASYNC110 (nobody tells of it)
+            await asyncio.sleep(0.01)
 
 
 def open_files() -> int:

@@ -17,11 +17,10 @@ from rwhoisd.directory.area import HostPort
 from rwhoisd.server.forward import StreamConnector
 from rwhoisd.service.ports import ForwardError
 from tests.wire.abuse import abused, connect, read_to, rest, while_answered
-from tests.wire.process import Process, until
+from tests.wire.process import PATIENCE_SECONDS, Process, until
 
 BANNER = b"%rwhois V-1.5:00000000:00 stub (stub)\r\n"
 ALLOW = ["127.0.0.0/8"]
-PATIENCE_SECONDS = 120.0  # nothing here takes as long
 Answer = Callable[[socket.socket], None]
 
 
@@ -230,7 +229,7 @@ def test_so_many_queries_are_forwarded_at_once(tmp_path: Path) -> None:
             clients = [stack.enter_context(connect(server)) for _ in range(count)]
             for client in clients:
                 client.sendall(b"-forward on\r\n198.51.100.1\r\n")
-            until(lambda: asking[-1] == at_once, PATIENCE_SECONDS)
+            until(lambda: asking[-1] == at_once)
             said = [read_to(client, b"%ok\r\n") for client in clients]
             second.once()  # those whose place is free are asked for by now
             all_asked.set()

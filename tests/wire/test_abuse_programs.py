@@ -1,22 +1,24 @@
 """External directives: arguments that mean something to somebody, and programs that stay."""
 
 import os
-import threading
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.wire.abuse import abused, connect, rest, while_answered
-from tests.wire.process import Process, until
+from tests.wire.abuse import abused, connect, read_to, rest, while_answered
+from tests.wire.process import PATIENCE_SECONDS, Process, until
 
 PROGRAMS = {
     "args": '#!/bin/sh\nfor a in "$@"; do printf \'<%s>\' "$a"; done\necho\n',
     "stay": "#!/bin/sh\ntrap '' TERM INT HUP\necho $$ >>pids\nwhile :; do sleep 1; done\n",
     "forks": "#!/bin/sh\n(trap '' TERM; while :; do sleep 1; done) &\necho $! >>pids\nwait\n",
-    "short": "#!/bin/sh\necho $$ >>running\nsleep 0.3\n",
+    "hold": "#!/bin/sh\necho begin >>told\nuntil [ -e go ]; do sleep 0.1; done\necho end >>told\n",
+    "short": "#!/bin/sh\necho ran\n",
 }
+AT_ONCE = 2
+SECONDS = {"args": PATIENCE_SECONDS, "hold": PATIENCE_SECONDS}  # of the others one half
 
 
 def _tree(folder: Path, **files: str) -> dict[str, str]:
@@ -56,14 +58,18 @@ def test_arguments_are_arguments(
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Path]]:
-    """A server with programs that have a second, two at once."""
+    """A server with programs that have half a second or very long, two at once."""
     folder = tmp_path_factory.mktemp("programs")
     files = _tree(folder)
     rows = [
-        {"name": n, "command": [str(folder / "programs" / n), "fixed"], "seconds": 1}
+        {
+            "name": n,
+            "command": [str(folder / "programs" / n), "fixed"],
+            "seconds": SECONDS.get(n, 0.5),
+        }
         for n in PROGRAMS
     ]
-    section = {"run": rows, "at_once": 2, "folder": str(folder)}
+    section = {"run": rows, "at_once": AT_ONCE, "folder": str(folder)}
     with abused(folder, files=files, programs=section) as server:
         yield server, folder
 
@@ -74,12 +80,19 @@ def test_what_does_not_end_is_killed_with_its_children(
 ) -> None:
     """programs.run.seconds, and KILL for the whole group."""
     server, folder = programs
-    with while_answered(server), connect(server) as client:
-        client.sendall(f"-X-{name}\r\n-quit\r\n".encode())
-        assert b"%error 402 " in rest(client)
-    pids = [int(pid) for pid in (folder / "pids").read_text().split()]
-    assert pids
-    until(lambda: not any(map(_lives, pids)))
+    pids = folder / "pids"
+    pids.unlink(missing_ok=True)
+
+    def is_killed() -> bool:
+        """Whether it was, and had come so far as to tell its number."""
+        with connect(server) as client:
+            client.sendall(f"-X-{name}\r\n-quit\r\n".encode())
+            assert b"%error 402 " in rest(client)
+        return pids.exists()
+
+    with while_answered(server):
+        until(is_killed)
+    until(lambda: not any(_lives(int(pid)) for pid in pids.read_text().split()))
 
 
 def _lives(pid: int) -> bool:
@@ -93,23 +106,29 @@ def _lives(pid: int) -> bool:
 def test_so_many_run_at_once(programs: tuple[Process, Path]) -> None:
     """programs.at_once: others wait as long as they might run, then are told 402."""
     server, folder = programs
-    said: list[bytes] = []
+    told, go = folder / "told", folder / "go"
+    ended = b"%rwhois V-1.5:"
 
-    def ask() -> None:
+    def running() -> int:
+        words = told.read_text().split() if told.exists() else []
+        return words.count("begin") - words.count("end")
+
+    with ExitStack() as stack, while_answered(server) as second:
+        clients = [stack.enter_context(connect(server)) for _ in range(12)]
+        for client in clients:
+            client.sendall(b"-limit 5\r\n-X-hold\r\n-quit\r\n")
+        until(lambda: running() == AT_ONCE)
+        assert all(read_to(client, b"%ok\r\n").startswith(ended) for client in clients)
+        second.once()
+        # there is no place for this one, which may run for half a second only
         with connect(server) as client:
-            client.sendall(b"-X-stay\r\n-quit\r\n")
-            said.append(rest(client))
-
-    (folder / "pids").unlink(missing_ok=True)
-    with while_answered(server):
-        threads = [threading.Thread(target=ask) for _ in range(40)]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.7)
-        pids = (folder / "pids").read_text().split() if (folder / "pids").exists() else []
-        for thread in threads:
-            thread.join(60)
-    assert len(pids) <= 2
-    assert len(said) == 40
-    assert all(b"%error 402 " in one for one in said)
-    assert len((folder / "pids").read_text().split()) <= 6
+            client.sendall(b"-X-short\r\n-quit\r\n")
+            assert b"%error 402 " in rest(client)
+        assert running() == AT_ONCE
+        go.touch()
+        assert [rest(client) for client in clients] == [b"%ok\r\n%ok\r\n"] * 12
+    at_once = [0]
+    for word in told.read_text().split():
+        at_once.append(at_once[-1] + (1 if word == "begin" else -1))
+    assert max(at_once) == AT_ONCE
+    assert len(at_once) == 1 + 2 * 12

@@ -47,7 +47,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 def _ask(server: Process, line: bytes) -> bytes:
     """The answer to one line, which may be cut off in the middle of sending it."""
-    with connect(server, seconds=60) as client:
+    with connect(server) as client:
         with suppress(ConnectionError):
             client.sendall(line + b"\r\n")
         return rest(client)
@@ -113,7 +113,7 @@ def test_costly_lines_hold_up_nobody(large: Process, line: bytes) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join()
     assert len(answers) == 4
     assert all(b"\r\n%ok\r\n" in a or b"\r\n%error " in a for a in answers)
 
@@ -140,7 +140,7 @@ _AT_ONCE = 60  # lines, not more than the server answers at once
 def _distinct(server: Process, lines: Sequence[bytes]) -> None:
     """Send them in one session, a few whole lines at once; each has its answer."""
     size = max(1, min(_AT_ONCE, 24_000 // max(map(len, lines))))
-    with connect(server, seconds=60) as client:
+    with connect(server) as client:
         client.sendall(b"-holdconnect on\r\n")
         _take(client, 1)
         for start in range(0, len(lines), size):

@@ -17,7 +17,7 @@ def _register(server: Process, lines: bytes) -> bytes:
         thread = threading.Thread(target=lambda: reader.append(rest(client)))
         thread.start()
         client.sendall(ON + lines + OFF)
-        thread.join(60)
+        thread.join()
         return reader[0]
 
 

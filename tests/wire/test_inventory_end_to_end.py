@@ -101,12 +101,12 @@ def whois(port: int, query: str) -> str:
     """What a person sees: of the whois of the system, where there is one."""
     program = shutil.which("whois")
     if program is None:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=STOP_SECONDS) as client:
             client.sendall(query.encode() + b"\r\n")
             return client.makefile("rb").read().decode()
     done = subprocess.run(
         [program, "-h", "127.0.0.1", "-p", str(port), query],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=STOP_SECONDS, check=False,
     )  # fmt: skip
     return done.stdout
 
@@ -154,7 +154,7 @@ def test_watch_keeps_the_answers_true(site: Site) -> None:
             path = site.platform / name / "etc" / "keepalived" / "keepalived.conf"
             old = "        203.0.113.80/24 dev"
             site.edit(path, old, f"        203.0.113.81/24 dev eth0\n{old}")
-        until(lambda: "vip:IP-Address:203.0.113.81" in whois(server.port, "203.0.113.81"), 60)
+        until(lambda: "vip:IP-Address:203.0.113.81" in whois(server.port, "203.0.113.81"))
         assert "source edge: " in watch.log()
         assert " old" in watch.log()
         assert watch.stop() == 0
@@ -169,16 +169,16 @@ def test_a_broken_file_keeps_the_records_and_the_watch(site: Site) -> None:
         until(lambda: "storage-node:Status:active" in whois(server.port, "10.30.0.21"))
         good = tree.read_text()
         tree.write_text(good[:200])
-        until(lambda: "source ceph: " in watch.log() and "stay as they are" in watch.log(), 60)
+        until(lambda: "source ceph: " in watch.log() and "stay as they are" in watch.log())
         assert "storage-node:Status:active" in whois(server.port, "10.30.0.21")
         tree.write_text(good.replace("[4, 5]", "[4]"))
-        until(lambda: "storage-node:Drives:1" in whois(server.port, "10.30.0.23"), 60)
+        until(lambda: "storage-node:Drives:1" in whois(server.port, "10.30.0.23"))
         inventory = site.inventory.read_text()
         site.inventory.write_text("[[source]\n")
-        until(lambda: "going on with the inventory as it was" in watch.log(), 60)
+        until(lambda: "going on with the inventory as it was" in watch.log())
         site.inventory.write_text(inventory)
         seen = watch.applies()
-        until(lambda: watch.applies() > seen, 60)
+        until(lambda: watch.applies() > seen)
         assert "storage-node:Status:active" in whois(server.port, "10.30.0.21")
         assert watch.stop(signal.SIGINT) == 0
         assert "Traceback" not in watch.log()
@@ -194,7 +194,7 @@ def test_a_state_beside_the_inventory_does_not_make_it_go_round(site: Site) -> N
         # A change is noticed, so the watch does look; and what it wrote before was not one.
         for number in range(1, 4):
             os.utime(site.platform / "hosts")
-            until(lambda: watch.applies() > number, 60)  # noqa: B023
+            until(lambda: watch.applies() > number)  # noqa: B023
             assert watch.applies() == number + 1
         assert watch.stop() == 0
     assert watch.applies() == 4
@@ -204,14 +204,14 @@ def test_hang_up_applies_at_once(site: Site) -> None:
     site.edit(site.inventory, "release-days = 30 ", "interval-seconds = 3600\nrelease-days = 30 ")
     with site.watching() as watch:
         watch.process.send_signal(signal.SIGHUP)
-        until(lambda: watch.applies() > 1, 60)
+        until(lambda: watch.applies() > 1)
         assert watch.stop() == 0
 
 
 def test_the_interval_applies_without_a_change(site: Site) -> None:
     site.edit(site.inventory, "release-days = 30 ", "interval-seconds = 0.3\nrelease-days = 30 ")
     with site.watching() as watch:
-        until(lambda: watch.applies() > 3, 60)
+        until(lambda: watch.applies() > 3)
         assert watch.stop() == 0
 
 

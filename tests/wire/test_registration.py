@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.process import NETWORKS, Process, installation, read_all, running
+from tests.wire.process import (
+    NETWORKS,
+    PATIENCE_SECONDS,
+    Process,
+    installation,
+    read_all,
+    running,
+    until,
+)
 
 AREA = "192.0.2.0/24"
 ROUNDS = 8
@@ -31,7 +39,7 @@ class Client:
     """A connection that stays open and is asked line by line."""
 
     def __init__(self, server: Process) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
         self.stream = self.socket.makefile("rb")
         assert self.stream.readline().startswith(b"%rwhois")
 
@@ -223,7 +231,7 @@ def test_others_register_while_a_program_runs(parsing: tuple[Process, Path]) -> 
             _identity(quick.say(_add("QUICK"), 2))
             assert not waited.done()
             (root / "go").touch()
-            _identity(waited.result(60))
+            _identity(waited.result(PATIENCE_SECONDS))
         slow.close()
         quick.close()
     finally:
@@ -298,20 +306,22 @@ def test_a_registration_that_takes_too_long_or_is_too_long(tmp_path: Path) -> No
         late = b"%error 338 Invalid directive syntax: registration took longer than 0.5 seconds\r\n"
         assert client.say(_lines(*THING[1:], "-register off")) == late
         client.close()
-        answer = server.ask(_lines(*THING, *["Slow:a"] * 3, "-register off", "-quit"))
-        assert b": registration longer than 5 lines\r\n%ok" in answer
+        long = _lines(*THING, *["Slow:a"] * 3, "-register off", "-quit")
+        until(lambda: b": registration longer than 5 lines\r\n%ok" in server.ask(long))
 
 
 def test_a_pattern_that_takes_its_time_holds_up_nobody(tmp_path: Path) -> None:
     """The only worker answers others while it matches 40 kB against a pattern of seconds."""
     with running(tmp_path, "--config", _own(tmp_path, "exit 0")) as server:
-        slow = Client(server)
+        slow, quick = Client(server), Client(server)
         assert slow.say(_lines(THING[0])) == b"%ok\r\n"
         values = ["Slow:" + "ab" * 1000] * 20
         slow.socket.sendall(_lines(*THING[1:], *values, "-register off"))
-        for _ in range(3):
-            assert b"%error 230" in server.ask(_lines("y.example.net"))
-            assert not select.select([slow.socket], [], [], 0)[0]
+        quick.socket.sendall(_lines("y.example.net"))
+        # Whoever is slow to look may find both answers.
+        assert quick.socket in select.select([slow.socket, quick.socket], [], [])[0]
+        assert b"%error 230" in read_all(quick.socket)
+        quick.close()
         assert slow.say(b"") == b"%error 321 Invalid attribute syntax: Slow\r\n"
         slow.socket.sendall(_lines("-quit"))
         assert read_all(slow.socket) == b"%ok\r\n"

@@ -34,7 +34,7 @@ def test_an_image_that_grew_is_compacted_while_queries_are_answered(tmp_path: Pa
             assert b"POP-1" in server.ask(b"network POP-1\r\n")
             return folder.current() > first
 
-        until(is_compacted, 60)
+        until(is_compacted)
         assert len(server.ask(b"network POP-9\r\n")) > OCTETS
         until(lambda: len(list(folder.generations())) == 1)
         records = folder.generation(folder.current()) / "records.dat"

@@ -16,7 +16,7 @@ import pytest
 from rwhoisd.service.hashing import argon2_hash
 from tests.cli.test_readme import ROOT
 from tests.pgp_kit import Ring, block, ring
-from tests.wire.process import Process, command, read_all, running, until
+from tests.wire.process import PATIENCE_SECONDS, Process, command, read_all, running, until
 
 PAGE = (ROOT / "docs" / "operators" / "security.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.skipif(not shutil.which("gpg"), reason="there is no gpg here")
@@ -147,7 +147,7 @@ def test_a_server_with_pgp(tmp_path: Path) -> None:
 
 def _until_its_end(server: Process, data: bytes) -> bytes:
     """What comes back for ``data``, behind which the client ends its side."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as client:
         client.sendall(data)
         client.shutdown(socket.SHUT_WR)
         return read_all(client)

@@ -20,6 +20,7 @@ from rwhoisd.server.programs import LocalPrograms
 from rwhoisd.server.querylog import Entry, Formatter, LogSettings, QueryLog
 from rwhoisd.service.ports import ForwardError, ProgramResult
 from rwhoisd.testing.scripted import ScriptedServer, refusing_port
+from tests.wire.process import until
 
 
 def _program(folder: Path, code: str, *arguments: str, **bounds: float) -> ProgramResult:
@@ -43,21 +44,20 @@ def test_program_gets_arguments_and_no_more(tmp_path: Path) -> None:
 
 
 def test_program_that_is_too_slow_goes_with_its_children(tmp_path: Path) -> None:
-    code = "import os, time\nchild = os.fork()\nif child: print(child, flush=True)\ntime.sleep(60)"
-    begun = time.monotonic()
-    result = _program(tmp_path, code, seconds=0.7)
-    assert time.monotonic() - begun < 10
-    assert result.failure == "not done after 0.7 seconds"
-    with pytest.raises(ProcessLookupError):
-        _wait_gone(int(result.output))
+    code = "import os, time\nchild = os.fork()\nif child: print(child, flush=True)\ntime.sleep(999)"
+    for seconds in (0.5, 4, 30):  # it needs some to begin
+        result = _program(tmp_path, code, seconds=seconds)
+        assert result.failure == f"not done after {seconds:g} seconds"
+        if result.output:
+            break
+    until(lambda: not _lives(int(result.output)))
 
 
-def _wait_gone(pid: int) -> None:
-    for _ in range(100):
-        os.kill(pid, 0)
-        if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
-            raise ProcessLookupError
-        time.sleep(0.02)
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -145,7 +145,7 @@ def test_asking_another_server() -> None:
         async with ScriptedServer({"10.0.0.1": "network:ID:1\n\n%ok\n"}) as server:
             place = HostPort("127.0.0.1", server.port)
             connector = StreamConnector(_LOOPBACK)
-            return await connector.ask(place, b"10.0.0.1", seconds=5, octets=10000)
+            return await connector.ask(place, b"10.0.0.1", seconds=120, octets=10000)
 
     answer = asyncio.run(main())
     assert answer.endswith(b"network:ID:1\r\n\r\n%ok\r\n")
@@ -154,22 +154,22 @@ def test_asking_another_server() -> None:
 def test_asking_is_refused_at_a_private_address() -> None:
     with pytest.raises(ForwardError, match=r"127\.0\.0\.1 is not public; see forward\.allow"):
         asyncio.run(
-            StreamConnector(EVERYONE).ask(HostPort("127.0.0.1", 4321), b"x", seconds=5, octets=10)
+            StreamConnector(EVERYONE).ask(HostPort("127.0.0.1", 4321), b"x", seconds=120, octets=10)
         )
 
 
 @pytest.mark.parametrize(
-    ("script", "octets", "words"),
+    ("script", "seconds", "words"),
     [
-        pytest.param({"banner": False}, 1000, "no whole answer in 0.5 seconds", id="silent"),
-        pytest.param({"endless": True}, 1000, "more than 1000 octets", id="endless"),
+        pytest.param({"banner": False}, 0.2, "no whole answer in 0.2 seconds", id="silent"),
+        pytest.param({"endless": True}, 120, "more than 1000 octets", id="endless"),
     ],
 )
-def test_asking_is_bounded(script: dict[str, bool], octets: int, words: str) -> None:
+def test_asking_is_bounded(script: dict[str, bool], seconds: float, words: str) -> None:
     async def main() -> None:
         async with ScriptedServer({"x": "a\n" * 200}, **script) as server:  # type: ignore[arg-type]
             place = HostPort("127.0.0.1", server.port)
-            await StreamConnector(_LOOPBACK).ask(place, b"x", seconds=0.5, octets=octets)
+            await StreamConnector(_LOOPBACK).ask(place, b"x", seconds=seconds, octets=1000)
 
     with pytest.raises(ForwardError, match=words):
         asyncio.run(main())
@@ -178,7 +178,9 @@ def test_asking_is_bounded(script: dict[str, bool], octets: int, words: str) -> 
 def test_asking_a_server_that_is_not_there() -> None:
     with refusing_port() as port, pytest.raises(ForwardError, match=f"127.0.0.1:{port}: "):
         asyncio.run(
-            StreamConnector(_LOOPBACK).ask(HostPort("127.0.0.1", port), b"x", seconds=5, octets=10)
+            StreamConnector(_LOOPBACK).ask(
+                HostPort("127.0.0.1", port), b"x", seconds=120, octets=10
+            )
         )
 
 

@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,9 +19,10 @@ from rwhoisd.server.limits import Counter, LimitSettings
 from rwhoisd.server.tls import TlsError, context
 from rwhoisd.server.transport import Timing
 from rwhoisd.service.hashing import argon2_hash
+from tests.wire import process
 from tests.wire.certificates import Authority
-from tests.wire.harness import BANNER, Server, open_files, run, serving
-from tests.wire.process import Process, command, read_all, running, until
+from tests.wire.harness import BANNER, LONG_SECONDS, Server, open_files, run, serving, until
+from tests.wire.process import PATIENCE_SECONDS, Process, command, read_all, running
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +55,9 @@ async def connected(
             await writer.wait_closed()
 
 
-async def so(condition: Callable[[], bool]) -> None:
-    """Wait until it is so."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (nobody tells of it)
-            await asyncio.sleep(0.01)
-
-
 async def all_gone(server: Server) -> None:
     """Wait until the server has no connection left."""
-    await so(lambda: not server.hub.connections)
+    await until(lambda: not server.hub.connections)
 
 
 async def ask(server: Server, client: ssl.SSLContext, *pieces: bytes) -> bytes:
@@ -74,7 +67,7 @@ async def ask(server: Server, client: ssl.SSLContext, *pieces: bytes) -> bytes:
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), LONG_SECONDS)
     assert answer.startswith(BANNER)
     return answer[len(BANNER) :]
 
@@ -121,7 +114,7 @@ def test_long_answers_to_a_client_that_reads_slowly(authority: Authority, query:
                 writer.write(query)
                 await asyncio.sleep(0.1)
                 octets, last = 0, b""
-                while piece := await asyncio.wait_for(reader.read(1 << 18), 10):
+                while piece := await asyncio.wait_for(reader.read(1 << 18), LONG_SECONDS):
                     octets += len(piece)
                     last = piece
                     await asyncio.sleep(0)
@@ -171,7 +164,7 @@ def test_who_speaks_no_tls_is_gone_without_a_word(authority: Authority, sent: by
         with contextlib.suppress(ConnectionResetError):
             writer.write(sent)
             writer.write_eof()
-            answer = await asyncio.wait_for(reader.read(), 10)
+            answer = await asyncio.wait_for(reader.read(), LONG_SECONDS)
         assert b"%" not in answer
         writer.close()
         with contextlib.suppress(ConnectionResetError):
@@ -184,7 +177,7 @@ def test_who_speaks_no_tls_is_gone_without_a_word(authority: Authority, sent: by
             before = open_files()
             for _ in range(10):
                 await once(server)
-            await so(lambda: open_files() <= before)
+            await until(lambda: open_files() <= before)
             assert server.table.total(Counter.NO_TLS) == 11
             assert server.table.connections() == 0
 
@@ -200,7 +193,7 @@ def test_a_handshake_that_does_not_come_is_not_waited_for(
         async with serving(tls=server_context(authority)) as server:
             reader, writer = await server.connect()
             with contextlib.suppress(ConnectionResetError):
-                assert await asyncio.wait_for(reader.read(), 10) == b""
+                assert await asyncio.wait_for(reader.read(), LONG_SECONDS) == b""
             await all_gone(server)
             assert server.table.total(Counter.NO_TLS) == 1
             writer.close()
@@ -215,14 +208,13 @@ def test_those_who_shake_hands_count_and_are_not_waited_for_at_the_end(
         limits = LimitSettings(connections=2)
         async with serving(tls=server_context(authority), limits=limits) as server:
             clients = [await server.connect() for _ in range(2)]
-            await so(lambda: server.table.connections() == 2)
+            await until(lambda: server.table.connections() == 2)
             reader, writer = await server.connect()
             with contextlib.suppress(ConnectionResetError):
-                assert await asyncio.wait_for(reader.read(), 10) == b""
+                assert await asyncio.wait_for(reader.read(), LONG_SECONDS) == b""
             assert server.table.total(Counter.TOO_MANY) == 1
-            begun = time.monotonic()
-            await server.hub.drain(20.0)
-            assert time.monotonic() - begun < 5
+            async with asyncio.timeout(LONG_SECONDS):
+                await server.hub.drain(100 * LONG_SECONDS)
             for _, one in [*clients, (reader, writer)]:
                 one.close()
 
@@ -242,7 +234,7 @@ def test_client_certificates_can_be_asked_for(authority: Authority, tmp_path: Pa
                 with contextlib.suppress(OSError):
                     async with connected(server, client) as (reader, writer):
                         writer.write(b"secure\n")
-                        answer = await asyncio.wait_for(reader.read(), 10)
+                        answer = await asyncio.wait_for(reader.read(), LONG_SECONDS)
                 assert answer == b""
             await all_gone(server)
 
@@ -367,7 +359,7 @@ def _ports(server: Process) -> tuple[int, int]:
 
 
 def _ask(port: int, client: ssl.SSLContext | None, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as plain:
         if client is None:
             plain.sendall(data)
             return read_all(plain)
@@ -395,7 +387,7 @@ def test_a_server_with_both_listeners(tmp_path: Path) -> None:
         for path in other.issue("server"):
             shutil.copy(path, authority.folder / path.name)
         server.hang_up()
-        until(lambda: _speaks(tls, other.client()))
+        process.until(lambda: _speaks(tls, other.client()))
         assert not _speaks(tls, client)
         (authority.folder / "server.key").write_text("torn")
         server.hang_up()
@@ -426,7 +418,7 @@ def test_a_client_that_is_not_ours(tmp_path: Path) -> None:
             ],
             input=b"-soa a.com\r\n-quit\r\n",
             capture_output=True,
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     assert b"%soa authority:a.com\r\n" in done.stdout

@@ -11,7 +11,7 @@ from rwhoisd.directory.access import AccessRules
 from rwhoisd.server.limits import Counter, LimitSettings
 from rwhoisd.server.querylog import LogSettings, QueryLog
 from rwhoisd.server.transport import Timing
-from tests.wire.harness import BANNER, run, serving
+from tests.wire.harness import BANNER, LONG_SECONDS, run, serving, until
 
 
 def test_banner_comes_at_once_and_a_query_closes() -> None:
@@ -101,8 +101,9 @@ def test_client_that_leaves_during_an_awaited_answer() -> None:
             reader, writer = await server.connect()
             writer.write(b"wait x\n")
             await reader.readline()
+            await until(lambda: server.service.asked)
             writer.transport.abort()
-            await asyncio.sleep(0.05)
+            assert await server.ask(b"here\n") == b"here\n%ok\n"
             server.service.release.set()
             assert await server.ask(b"alive\n") == b"alive\n%ok\n"
 
@@ -115,7 +116,8 @@ def test_one_client_does_not_hold_up_the_others() -> None:
             reader, writer = await server.connect()
             writer.write(b"-holdconnect on\n" + b"x\n" * 50000)
             await reader.readline()
-            assert await asyncio.wait_for(server.ask(b"quick\n"), 2) == b"quick\n%ok\n"
+            assert await server.ask(b"quick\n") == b"quick\n%ok\n"
+            assert server.service.asked < 10000
             writer.transport.abort()
 
     run(main())
@@ -125,10 +127,10 @@ def test_answer_survives_what_the_client_sends_after_it() -> None:
     """jwhois sends -quit after its query: a reset would destroy the answer (W5)."""
 
     async def main() -> None:
-        async with serving() as server:
+        async with serving(timing=Timing(close_seconds=LONG_SECONDS)) as server:
             reader, writer = await server.connect()
             writer.write(b"big 200000\n")
-            await asyncio.sleep(0.05)
+            await until(lambda: server.service.asked)
             for _ in range(5):
                 writer.write(b"-quit\r\n")
                 await asyncio.sleep(0.01)
@@ -145,7 +147,7 @@ def test_client_that_never_ends_its_side_is_closed_after_a_while() -> None:
             reader, writer = await server.connect()
             writer.write(b"one\n")
             await reader.read()
-            await _until(lambda: not server.hub.connections)
+            await until(lambda: not server.hub.connections)
             writer.close()
 
     run(main())
@@ -153,7 +155,7 @@ def test_client_that_never_ends_its_side_is_closed_after_a_while() -> None:
 
 def test_client_that_goes_on_sending_is_cut_off() -> None:
     async def main() -> None:
-        async with serving(timing=Timing(close_seconds=60)) as server:
+        async with serving(timing=Timing(close_seconds=LONG_SECONDS)) as server:
             _, writer = await server.connect()
             writer.write(b"one\n")
 
@@ -165,7 +167,7 @@ def test_client_that_goes_on_sending_is_cut_off() -> None:
 
             with pytest.raises(ConnectionError):
                 await chatter()
-            await _until(lambda: not server.hub.connections)
+            await until(lambda: not server.hub.connections)
             writer.close()
 
     run(main())
@@ -177,8 +179,8 @@ def test_client_that_does_not_read_is_cut_off() -> None:
             client = socket.create_connection(("127.0.0.1", server.port))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(b"-holdconnect on\n" + b"big 1000000\n" * 64)
-            await _until(lambda: server.table.total(Counter.SLOW) == 1)
-            await _until(lambda: not server.hub.connections)
+            await until(lambda: server.table.total(Counter.SLOW) == 1)
+            await until(lambda: not server.hub.connections)
             client.close()
 
     run(main())
@@ -186,13 +188,14 @@ def test_client_that_does_not_read_is_cut_off() -> None:
 
 def test_client_that_reads_slowly_gets_everything() -> None:
     async def main() -> None:
-        async with serving(timing=Timing(write_seconds=0.4)) as server:
+        seconds = 2.0
+        async with serving(timing=Timing(write_seconds=seconds)) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 16)
             writer.write(b"-holdconnect on\nbig 20000000\nlast\n-quit\n")
             size = 0
             while chunk := await reader.read(1 << 20):
                 size += len(chunk)
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(seconds / 100)  # some 200 pieces
             assert size == len(BANNER) + len(b"%ok\n") * 4 + 20000000 + len(b"last\n")
             writer.close()
 
@@ -229,12 +232,11 @@ def test_trickling_bytes_do_not_stop_the_idle_clock() -> None:
     async def main() -> None:
         async with serving(timing=Timing(idle_seconds=0.4)) as server:
             reader, writer = await server.connect()
-            for _ in range(40):
+            reading = asyncio.create_task(reader.read())
+            while not reading.done():
                 writer.write(b"x")
                 await asyncio.sleep(0.05)
-                if reader.at_eof():
-                    break
-            assert (await reader.read()).endswith(b"%error 503 Idle Time Exceeded\n")
+            assert (await reading).endswith(b"%error 503 Idle Time Exceeded\n")
             writer.close()
 
     run(main())
@@ -242,12 +244,17 @@ def test_trickling_bytes_do_not_stop_the_idle_clock() -> None:
 
 def test_held_connection_has_its_own_idle_limit() -> None:
     async def main() -> None:
-        async with serving(timing=Timing(idle_seconds=0.3, held_idle_seconds=30)) as server:
-            reader, writer = await server.connect()
-            writer.write(b"-holdconnect on\n")
+        timing = Timing(idle_seconds=0.3, held_idle_seconds=100 * LONG_SECONDS)
+        async with serving(timing=timing) as server:
+            said = b""
+            while said != b"%ok\n":  # on a busy machine it may come too late
+                reader, writer = await server.connect()
+                writer.write(b"-holdconnect on\n")
+                assert await reader.readline() == BANNER
+                said = await reader.readline()
             await asyncio.sleep(0.8)
             writer.write(b"still\n-quit\n")
-            assert await reader.read() == BANNER + b"%ok\nstill\n%ok\n%ok\n"
+            assert await reader.read() == b"still\n%ok\n%ok\n"
             writer.close()
 
     run(main())
@@ -278,7 +285,7 @@ def test_too_many_connections() -> None:
             text = b"%error 501 Service Not Available: exceeded max client sessions\n"
             assert await server.ask(b"hello\n") == text
             held[0][1].close()
-            await _until(lambda: server.table.connections() == 1)
+            await until(lambda: server.table.connections() == 1)
             assert await server.ask(b"hello\n") == b"hello\n%ok\n"
             held[1][1].close()
 
@@ -316,7 +323,7 @@ def test_reset_by_the_client_leaves_nothing() -> None:
                 client.sendall(b"one\n")
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.close()
-            await _until(lambda: not server.hub.connections)
+            await until(lambda: not server.hub.connections)
             assert server.table.connections() == 0
 
     run(main())
@@ -329,8 +336,8 @@ def test_drain_answers_what_is_under_way() -> None:
             idle_reader, idle_writer = await server.connect()
             idle_writer.write(b"-holdconnect on\n")
             fresh_reader, fresh_writer = await server.connect()
-            await asyncio.sleep(0.1)
-            drained = asyncio.create_task(server.hub.drain(5))
+            await until(lambda: server.service.asked == 2 and len(server.hub.connections) == 3)
+            drained = asyncio.create_task(server.hub.drain(LONG_SECONDS))
             assert await idle_reader.read() == BANNER + b"%ok\n"
             idle_writer.close()
             fresh_writer.write(b"late\n")
@@ -338,7 +345,7 @@ def test_drain_answers_what_is_under_way() -> None:
             fresh_writer.close()
             server.service.release.set()
             assert await waiting == b"x\n%ok\n"
-            await asyncio.wait_for(drained, 2)
+            await drained
 
     run(main())
 
@@ -349,11 +356,10 @@ def test_drain_does_not_wait_for_clients_that_are_idle() -> None:
             reader, writer = await server.connect()
             await reader.readline()
             next(iter(server.hub.connections))._since -= 10  # seconds without a word
-            drained = asyncio.create_task(server.hub.drain(8))
-            async with asyncio.timeout(0.5):
+            drained = asyncio.create_task(server.hub.drain(100 * LONG_SECONDS))
+            async with asyncio.timeout(LONG_SECONDS):
                 assert await reader.read() == b""
-            # Its own side stays open, as that of a client that waits for its user.
-            async with asyncio.timeout(4):
+                # Its own side stays open, as that of a client that waits for its user.
                 await drained
             assert not server.hub.connections
             writer.close()
@@ -381,12 +387,3 @@ def test_query_log_has_a_line_for_each_request(tmp_path: Path) -> None:
         'query="-security" hits=0 code=0',
         'query="-quit" hits=0 code=0',
     ]
-
-
-async def _until(condition: object, seconds: float = 5.0) -> None:
-    assert callable(condition)
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while not condition():
-        assert loop.time() < end, "it did not come to that"
-        await asyncio.sleep(0.02)
