@@ -173,7 +173,7 @@ def _measure_size(
         if settings.with_ours:
             advance(f"{dataset.count} objects: changes and idle connections")
             with _told_only(results, f"changes among {dataset.count} objects"):
-                results.figures += upkeep.serving(dataset, started[OURS])
+                results.figures += upkeep.serving(dataset, started[OURS], program)
 
 
 def _echo(settings: Settings) -> servers.Start:

@@ -11,23 +11,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench import datasets, generate, servers
+from bench import changes, datasets, generate, servers
 from bench.errors import BenchError
 from bench.servers import Server
 
-_CHANGES: Final = 20  # whose delay is measured
-_CHURNED: Final = 200  # objects that change again and again
-_ROUNDS_OF_CHURN: Final = 50  # of all of them
 _PROBES: Final = 200  # queries of which p50 is taken
 _HELD: Final = 500  # idle connections of a process, within the usual limit of files
-_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +89,17 @@ def _cost_of(*work: str) -> _Cost:
     return _Cost(time.perf_counter() - began, _cpu(usage), usage.ru_maxrss / 1024)
 
 
-def serving(dataset: datasets.Dataset, server: Server) -> Iterator[Figure]:
-    """Figures of a server that serves a data set: memory, idle connections, changes."""
+def serving(dataset: datasets.Dataset, server: Server, program: Path) -> Iterator[Figure]:
+    """Figures of a server that serves a data set: memory, idle connections, changes.
+
+    ``program`` is the load generator.
+    """
     workers = servers.family(server.pid)[1:]
     private = max(map(_private_megabytes, workers))
     yield Figure(dataset.count, "private memory of the largest child", private, "MB")
     yield from _idle(dataset, server, workers)
-    yield from asyncio.run(_changes(dataset, server))
+    for found in changes.measure(dataset, server, program):
+        yield Figure(dataset.count, found.what, found.value, found.unit, found.ratio)
 
 
 def _idle(dataset: datasets.Dataset, server: Server, workers: Sequence[int]) -> Iterator[Figure]:
@@ -125,87 +125,6 @@ def _p50(port: int, query: str) -> float:
         return time.perf_counter() - began
 
     return median(once() for _ in range(_PROBES))
-
-
-async def _changes(dataset: datasets.Dataset, server: Server) -> list[Figure]:
-    """How soon a change is answered, and how much the image grows by many."""
-    from rwhoisd.image.catch_up import follow
-    from rwhoisd.store import Store
-
-    state, area = dataset.folder / "state", generate.AREA
-    found: list[Figure] = []
-    async with await Store.open(str(state / "store.sqlite")) as store:
-        objects = await store.find_objects(area, "network", limit=_CHURNED)
-
-        async def change(text: str, count: int) -> float:
-            """Give objects another city; when it was committed."""
-            async with store.change(area, author="bench", source="bench") as changing:
-                for stored in objects[:count]:
-                    lines = [(n, text if n == "City" else v) for n, v in stored.object.lines]
-                    obj = replace(stored.object, lines=tuple(lines))
-                    await changing.modify(stored.row, obj)
-            committed = time.perf_counter()
-            await follow(store.snapshot, state / "image")
-            return committed
-
-        with _held(server) as ask:
-            delays = []
-            for number in range(_CHANGES):
-                committed = await change(f"City {number}", 1)
-                _until(lambda number=number: f"City {number}\n".encode() in ask())
-                delays.append(time.perf_counter() - committed)
-        what = "from commit to every worker's answer"
-        found.append(Figure(dataset.count, what, median(delays) * 1000, "ms"))
-        before, most = dataset.image_octets(ours=True), 0
-        for number in range(_ROUNDS_OF_CHURN):
-            await change(f"Town {number}", _CHURNED)
-            most = max(most, dataset.image_octets(ours=True))
-        count = _CHURNED * _ROUNDS_OF_CHURN
-        what = f"image during {count} changes ÷ before"
-        found.append(Figure(dataset.count, what, most / 1e6, "MB", most / before))
-    return found
-
-
-@contextmanager
-def _held(server: Server) -> Iterator[Callable[[], bytes]]:
-    """Asks for the first network on many held connections, so that every worker has some; gives
-    the least recent answer of all."""
-    query = f"network {generate.network_name(0)}\r\n".encode()
-    with ExitStack() as stack:
-        sockets = []
-        for _ in range(16):
-            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
-            sock.settimeout(_SECONDS)
-            sock.sendall(b"-holdconnect on\r\n")
-            _read(sock, 1)
-            sockets.append(sock)
-
-        def ask() -> bytes:
-            for sock in sockets:
-                sock.sendall(query)
-            answers = [_read(sock, 1) for sock in sockets]
-            common = set.intersection(*(set(a.splitlines(keepends=True)) for a in answers))
-            return b"".join(common).replace(b"\r\n", b"\n")
-
-        yield ask
-
-
-def _read(sock: socket.socket, ends: int) -> bytes:
-    """What comes until so many final lines were read."""
-    data = b""
-    while data.count(b"%ok") + data.count(b"%error") < ends or not data.endswith(b"\n"):
-        some = sock.recv(1 << 16)
-        if not some:
-            raise BenchError("the server closed a held connection")
-        data += some
-    return data
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.perf_counter() + _SECONDS
-    while not condition():
-        if time.perf_counter() > end:
-            raise BenchError(f"a change was not answered within {_SECONDS:.0f} s")
 
 
 def _private_megabytes(pid: int) -> float:

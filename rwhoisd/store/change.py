@@ -295,6 +295,13 @@ class AreaChange:
         condition: ColumnElement[bool] = table.c.area_id == self._area_id
         return condition
 
+    def _these(self, rows: Iterable[int]) -> ColumnElement[bool]:
+        """Objects of these rows, those of the area among them.
+
+        Rows tell their area; asked for it as well, SQLite would go through all of its objects.
+        """
+        return _o.row_id.in_([row for row in rows if row >> ROW_BITS == self._area_id])
+
     async def delete_area(self) -> None:
         """Remove the area with all its objects; its history stays in the journal."""
         self._existing()
@@ -542,9 +549,7 @@ class AreaChange:
     async def _flush_modifies(self) -> None:
         modifies, self._modifies = self._modifies, {}
         for chunk in _chunks(modifies.values()):
-            query = select(stored_object).where(
-                self._here(stored_object), _o.row_id.in_([m.row for m in chunk])
-            )
+            query = select(stored_object).where(self._these(m.row for m in chunk))
             result = await self._connection.execute(query)
             stored = {row["row_id"]: row for row in result.mappings()}
             changes = [await self._modified(stored.get(m.row), m) for m in chunk]
@@ -621,8 +626,8 @@ class AreaChange:
     async def _flush_deletes(self) -> None:
         rows, self._deletes = self._deletes, {}
         for chunk in _chunks(rows):
-            these = _o.row_id.in_(chunk)
-            query = select(_o.row_id).where(self._here(stored_object), these)
+            these = self._these(chunk)
+            query = select(_o.row_id).where(these)
             there = set((await self._connection.execute(query)).scalars())
             for row in chunk:
                 if row not in there:

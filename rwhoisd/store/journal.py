@@ -10,7 +10,7 @@ from rwhoisd.directory.changes import Change, Operation
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.store.codec import Row, id_key
-from rwhoisd.store.tables import journal
+from rwhoisd.store.tables import journal, unindexed
 
 Side = Literal["before", "after"]
 # Columns of the object table → what they are called on a side of the journal.
@@ -82,7 +82,9 @@ def entries(
     c = journal.c
     query = select(journal)
     if area is not None:
-        query = query.where(c.area_key == area.lower())
+        by_object = row is not None or object_id is not None
+        key = unindexed(c.area_key) if by_object else c.area_key
+        query = query.where(key == area.lower())
     if after is not None:
         query = query.where(c.serial > after)
     if row is not None:

@@ -44,7 +44,7 @@ from rwhoisd.store.engines import (
 )
 from rwhoisd.store.errors import StoreLockedError, place_of
 from rwhoisd.store.snapshot import OBJECT_COLUMNS, Snapshot, stored_objects
-from rwhoisd.store.tables import authority_area, notice, setting, slave, stored_object
+from rwhoisd.store.tables import authority_area, notice, setting, slave, stored_object, unindexed
 from rwhoisd.store.tables import journal as entries_table
 
 NOTICES: Final = 1_000  # kept; peers make them, so there must be an end
@@ -325,8 +325,11 @@ class Store:
         """Objects by area, class and position; conditions left out do not count."""
         o, a = stored_object.c, authority_area.c
         query = select(a.name, *OBJECT_COLUMNS).join_from(authority_area, stored_object)
+        by_object = object_id is not None or row is not None
         conditions = {
-            a.name_key: None if area is None else AreaName.from_text(area).key,
+            unindexed(a.name_key) if by_object else a.name_key: None
+            if area is None
+            else AreaName.from_text(area).key,
             o.class_key: None if class_name is None else class_name.lower(),
             o.id_key: None if object_id is None else id_key(object_id),
             o.source: source,

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     ForeignKey,
     Index,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
@@ -318,3 +320,12 @@ notice: Final = Table(
     sqlite_autoincrement=True,
     **_MYSQL,
 )
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A text column as one that no index is looked up by, where another is the one to use.
+
+    SQLite knows nothing of how many rows there are, and would take all objects of an area one by
+    one to find a few of them by their rows.
+    """
+    return func.coalesce(column, "")
