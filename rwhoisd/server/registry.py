@@ -171,11 +171,11 @@ class StoreRegistry:
         return result
 
     async def _follow(self) -> None:
-        from rwhoisd.image.catch_up import follow  # nobody else in a worker needs it
-
+        # Nobody else in a worker needs it; others are answered while it is imported.
+        catch_up = await asyncio.to_thread(importlib.import_module, "rwhoisd.image.catch_up")
         store = await self._store.get()
         async with asyncio.timeout(PUBLISH_SECONDS):
-            await follow(store.snapshot, self._image_path)
+            await catch_up.follow(store.snapshot, self._image_path)
 
     async def _publish(self) -> None:
         """Bring the image up to the store. A change that is durable is never called failed.
