@@ -9,6 +9,7 @@ from copy import copy
 from functools import cached_property
 from heapq import merge
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import lmdb
@@ -45,6 +46,7 @@ _log = logging.getLogger(__name__)
 _REFERRAL: Final = "Referral"
 _VIEWS: Final = 64  # kept views of a version
 _HIDDEN: Final = 50  # hidden keys that are passed over for each that may be found
+_LOOK_SECONDS: Final = 0.02  # between two looks whether a change was committed and not told of
 _ATTEMPTS: Final = 20  # to open what a builder may be replacing at the same moment
 
 Hit = tuple[int, int]  # scope, record
@@ -117,6 +119,8 @@ class ImageReader:
         self._state = self._folder.map_state()
         self._image: Image | None = None
         self._steady = b""  # the state that the image was seen with, unless it was changing
+        self._moving = b""  # that one, if it was
+        self._look_again = 0.0  # when to, as long as it is
         self.current()
 
     def current(self) -> "Image":
@@ -128,7 +132,11 @@ class ImageReader:
         return image
 
     def _renewed(self, image: "Image | None", state: bytes) -> "Image":
-        self._steady = b"" if is_changing(state) else state
+        if image is not None and state == self._moving and monotonic() < self._look_again:
+            return image  # it is still being changed, and who does it will tell
+        self._moving = state if is_changing(state) else b""
+        self._steady = b"" if self._moving else state
+        self._look_again = monotonic() + _LOOK_SECONDS
         try:
             self._image = self._newest(image)
         except ImageError as error:

@@ -15,6 +15,7 @@ import pytest
 
 from rwhoisd.directory.changes import Source
 from rwhoisd.image import catch_up as catch_up_module
+from rwhoisd.image import reader as reader_module
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up, follow
 from rwhoisd.image.info import info
@@ -121,6 +122,29 @@ def test_readers_look_for_themselves_while_a_change_is_under_way(tmp_path: Path)
     (tmp_path / "state").write_bytes(state)
     assert reader.current().object_count == 41
     assert reader.current() is reader.current()
+    reader.close()
+
+
+def test_readers_do_not_look_each_time_while_a_change_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(reader_module, "monotonic", lambda: clock[0])
+    asyncio.run(build(after_steps(0), tmp_path, b"\n"))
+    reader = ImageReader(tmp_path)
+    old = reader.current()
+    reader._folder.write_state(*old.version, changing=True)
+    state = (tmp_path / "state").read_bytes()
+    assert reader.current() is old
+    asyncio.run(catch_up(after_steps(1), tmp_path))
+    (tmp_path / "state").write_bytes(state)  # as if its writer had been killed before it told
+    assert all(reader.current() is old for _ in range(50))
+    clock[0] += 0.03
+    assert reader.current().object_count == 41
+    reader._folder.write_state(*reader.current().version)
+    assert reader.current().object_count == 41  # told in the end, which is heard at once
+    asyncio.run(catch_up(after_steps(2), tmp_path))
+    assert reader.current().object_count == len(after_steps(2).stored())
     reader.close()
 
 
