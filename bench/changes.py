@@ -104,20 +104,20 @@ def _held(server: Server) -> Iterator[Callable[[], bytes]]:
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             sock.settimeout(_SECONDS)
             sock.sendall(b"-holdconnect on\r\n")
-            _read(sock)
+            read_answer(sock)
             sockets.append(sock)
 
         def ask() -> bytes:
             for sock in sockets:
                 sock.sendall(query)
-            answers = [_read(sock) for sock in sockets]
+            answers = [read_answer(sock) for sock in sockets]
             common = set.intersection(*(set(a.splitlines(keepends=True)) for a in answers))
             return b"".join(common).replace(b"\r\n", b"\n")
 
         yield ask
 
 
-def _read(sock: socket.socket) -> bytes:
+def read_answer(sock: socket.socket) -> bytes:
     """What comes until a final line was read."""
     data = b""
     while (b"%ok" not in data and b"%error" not in data) or not data.endswith(b"\n"):

@@ -174,6 +174,9 @@ def _measure_size(
             advance(f"{dataset.count} objects: changes and idle connections")
             with _told_only(results, f"changes among {dataset.count} objects"):
                 results.figures += upkeep.serving(dataset, started[OURS], program)
+            advance(f"{dataset.count} objects: starts")
+            with _told_only(results, f"starts with {dataset.count} objects"):
+                results.figures += upkeep.starting(dataset, settings.workers)
 
 
 def _echo(settings: Settings) -> servers.Start:

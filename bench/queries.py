@@ -22,7 +22,7 @@ import uvloop
 
 from bench import generate
 from bench.errors import BenchError
-from rwhoisd.config import Config
+from rwhoisd import config as configuration
 from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.body import encode_lines
 from rwhoisd.directory.changes import Bodies, Change, StoredObject
@@ -343,7 +343,7 @@ class _Sink:
 
 def _hub(folder: Path) -> Hub:
     """A hub as a worker has one, its query log written to nowhere."""
-    config = Config.model_validate(
+    config = configuration.build(
         {"compat": "rfc", "log": {"queries": "/dev/null"}, "limits": {"cache_octets": 0}}
     )
     access = settings.access(config)

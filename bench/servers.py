@@ -142,7 +142,9 @@ def ours(out: Path, root: Path, state: Path, workers: int, patience_seconds: flo
     port = free_port()
     command = [str(program), "serve", "--arin-config", str(root / "rwhoisd.conf")]
     command += ["--listen", f"127.0.0.1:{port}", "--state", str(state), "--workers", str(workers)]
-    return Start(OURS, command, port, out / "rwhoisd.log", out, {}, patience_seconds)
+    # As it is installed: with its modules compiled, or at least kept so from the first start on.
+    env = {"PYTHONDONTWRITEBYTECODE": ""}
+    return Start(OURS, command, port, out / "rwhoisd.log", out, env, patience_seconds)
 
 
 def arin(out: Path, root: Path, binaries: Path) -> Start:

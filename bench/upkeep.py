@@ -23,7 +23,11 @@ from bench.errors import BenchError
 from bench.servers import Server
 
 _PROBES: Final = 200  # queries of which p50 is taken
-_HELD: Final = 500  # idle connections of a process, within the usual limit of files
+_HELD: Final = 10_000  # idle connections of each worker, where the limits of files allow it
+_SPARE: Final = 256  # files of a process for all else
+_ENDS: Final = 25_000  # connections from one address to one port: the ports that the system gives
+_STARTS: Final = 5
+_LOAD_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,24 @@ def _cost_of(*work: str) -> _Cost:
     return _Cost(time.perf_counter() - began, _cpu(usage), usage.ru_maxrss / 1024)
 
 
+def starting(dataset: datasets.Dataset, workers: int) -> Iterator[Figure]:
+    """How long a start takes that finds its image, against what nobody can do without."""
+    state, out = dataset.copied_state(0), dataset.folder
+    start = servers.ours(out, dataset.root, state, workers, _LOAD_SECONDS)
+    first, floor = [], []
+    with servers.running(start):  # the copy is looked at as a whole before it is served
+        pass
+    for _ in range(_STARTS):
+        with servers.running(start) as server:
+            first.append(server.first_answer_seconds)
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import asyncio, uvloop"], check=True)
+        floor.append(time.perf_counter() - began)
+    shutil.rmtree(state)
+    what = "from start to first answer ÷ python -c 'import asyncio, uvloop'"
+    yield Figure(dataset.count, what, min(first) * 1000, "ms", min(first) / min(floor))
+
+
 def serving(dataset: datasets.Dataset, server: Server, program: Path) -> Iterator[Figure]:
     """Figures of a server that serves a data set: memory, idle connections, changes.
 
@@ -105,17 +127,27 @@ def serving(dataset: datasets.Dataset, server: Server, program: Path) -> Iterato
 def _idle(dataset: datasets.Dataset, server: Server, workers: Sequence[int]) -> Iterator[Figure]:
     """What held connections cost that say nothing."""
     query = generate.queries("name", dataset.count)[0]
+    _p50(server.port, query)
     alone = _p50(server.port, query)
     before = sum(map(_private_megabytes, workers))
+    held = _most_connections(len(workers))
     with ExitStack() as stack:
-        for _ in range(_HELD):
+        for _ in range(held):
             sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             sock.sendall(b"-holdconnect on\r\n")
-        octets = (sum(map(_private_megabytes, workers)) - before) * (1 << 20) / _HELD
+            changes.read_answer(sock)
+        octets = (sum(map(_private_megabytes, workers)) - before) * (1 << 20) / held
         beside = _p50(server.port, query)
-    yield Figure(dataset.count, f"memory of each of {_HELD} idle connections", octets / 1000, "kB")
-    what = "p50 beside idle connections ÷ without"
+    yield Figure(dataset.count, f"memory of each of {held} idle connections", octets / 1000, "kB")
+    what = f"p50 beside {held} idle connections ÷ without"
     yield Figure(dataset.count, what, beside * 1e6, "µs", beside / alone)
+
+
+def _most_connections(workers: int) -> int:
+    """How many connections we can hold at once, at most ``_HELD`` for each worker."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return min(_HELD * workers, hard - _SPARE, _ENDS)
 
 
 def _p50(port: int, query: str) -> float:

@@ -6,11 +6,10 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import MISSING
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
-
-from pydantic_core import PydanticUndefined
 
 from rwhoisd.config import ENVIRONMENT_PREFIX, NESTED, options
 
@@ -97,7 +96,7 @@ def _table(rows: Iterator[tuple[str, Any, str]]) -> Iterator[str]:
 
 def _shown(default: Any) -> str:
     """A default as the file would have it."""
-    if default is PydanticUndefined:
+    if default is MISSING:
         return "must be given"
     if default is None or default == "" or default == Path():
         return ""

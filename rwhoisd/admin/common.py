@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
@@ -141,7 +141,7 @@ def target(
     except ConfigError as error:
         raise Failure(str(error)) from error
     if state is not None:
-        settings = settings.model_copy(update={"state": state.absolute()})
+        settings = replace(settings, state=state.absolute())
     chosen = settings.store_url if state is None else f"sqlite+aiosqlite:///{state.absolute()}"
     if state is not None:
         chosen += "/store.sqlite"
@@ -159,11 +159,11 @@ def _settings(config: Path | None) -> Config:
     if path is not None:
         return configuration.load(path)
     settings = configuration.build({})
-    if "state" in settings.model_fields_set:
+    if "state" in settings.given:
         return settings
     home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     state = SYSTEM_STATE if os.geteuid() == 0 else home / "rwhoisd"
-    return settings.model_copy(update={"state": state})
+    return replace(settings, state=state)
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rwhoisd.formats.arin_text import read_bytes
 from rwhoisd.formats.findings import Finding, FormatError, failed
+from rwhoisd.formats.toml_text import parse_toml
 
 
 def _hyphens(name: str) -> str:
@@ -25,23 +26,7 @@ class Strict(BaseModel):
 
 
 MISTAKES_TOLD: Final = 100  # of one file, as each is looked for in all of it
-_DEEPEST: Final = 64
-_DEEP_KEY: Final = re.compile(rf"(?<![\w'\"-])(?:[\w'\"-]++[ \t]*+\.[ \t]*+){{{_DEEPEST}}}")
 Model = TypeVar("Model", bound=Strict)
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """What a TOML text holds. Raises: TOMLDecodeError, for what is nested too deep as well.
-
-    The library takes time by the square of the depth of a key, and runs out of stack in values.
-    """
-    if deep := _DEEP_KEY.search(text):
-        line = text.count("\n", 0, deep.start()) + 1
-        raise tomllib.TOMLDecodeError(f"more than {_DEEPEST} names with dots (at line {line})")
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise tomllib.TOMLDecodeError("brackets are nested too deep") from None
 
 
 def read_toml(path: Path, model: type[Model]) -> tuple[Model, str]:

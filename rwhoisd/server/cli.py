@@ -5,6 +5,7 @@ as much of a start does. So a ``serve`` whose options are written out, each apar
 read here, by a table; everything else, mistakes above all, is Typer's (``commands``).
 """
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,8 @@ def main() -> None:
 
         app()
     else:
+        # A start makes much and drops next to nothing; the supervisor turns it on again.
+        gc.disable()
         from rwhoisd.server.serve import Options, serving
 
         sys.exit(serving(Options(**given)))

@@ -85,15 +85,15 @@ def check_config(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Check a configuration without serving; all mistakes are listed at once."""
-    read, source = Options(config, arin_config).reader()
+    source = Options(config, arin_config).source()
     findings: list[str] = []
     remarks: list[str] = []
     try:
         remarks = [str(f) for f in _remarks(arin_config)]
-        given = read()
+        given = source.read()
         tls.contexts(given)
         pgp.check(given)
-        remarks += exposed(given, source)
+        remarks += exposed(given, source.file)
     except (ConfigError, FormatError, tls.TlsError, pgp.PgpError) as error:
         findings = str(error).splitlines()
     except OSError as error:
@@ -104,7 +104,7 @@ def check_config(
         for line in (*findings, *remarks):
             typer.echo(line, err=True)
         if not findings:
-            typer.echo(f"{source}: the configuration can be used")
+            typer.echo(f"{source.file}: the configuration can be used")
     raise typer.Exit(1 if findings else 0)
 
 

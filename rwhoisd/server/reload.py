@@ -1,6 +1,7 @@
 """What a running server takes of a new configuration, and what has to wait for a restart."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from rwhoisd.config import Config, ListenConfig
@@ -19,8 +20,8 @@ def carried_on(running: Config, wanted: Config) -> tuple[Config, list[str]]:
     remarks += _waiting("", fixed, wanted)
     store = {name: getattr(running.store, name) for name in _FIXED_STORE}
     remarks += _waiting("store.", store, wanted.store)
-    fixed["store"] = wanted.store.model_copy(update=store)
-    return wanted.model_copy(update={**fixed, "listen": rows}), remarks
+    fixed["store"] = replace(wanted.store, **store)
+    return replace(wanted, **fixed, listen=rows), remarks
 
 
 def _waiting(prefix: str, fixed: dict[str, object], wanted: object) -> Iterator[str]:

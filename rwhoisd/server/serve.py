@@ -4,13 +4,14 @@ import hashlib
 import logging
 import os
 import resource
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Never
 
 from rwhoisd import config as configuration
 from rwhoisd.config import Config, ConfigError
+from rwhoisd.config_kept import KeptConfig
 from rwhoisd.formats.findings import FormatError
 from rwhoisd.server import loaded, prepare, settings
 from rwhoisd.server.exposure import exposed
@@ -36,8 +37,8 @@ class Options:
     workers: int | None = None
     compat: str | None = None
 
-    def reader(self) -> tuple[Callable[[], Config], Path]:
-        """What reads the configuration, now and at each reload, and the one file it is in.
+    def source(self) -> "Source":
+        """Where the configuration comes from.
 
         Raises: SystemExit, when they are misused, which was told.
         """
@@ -45,16 +46,22 @@ class Options:
         if source is None or (self.config and self.arin_config):
             _misused("give either --config or --arin-config")
         base = _state_base()  # of the user who starts it, whoever serves then
+        kept = KeptConfig(lambda data: _state_of(data, source, base))
         if self.config is not None:
-            return lambda: _with_state(configuration.load(source, overrides), source, base), source
+
+            def load() -> Config:
+                return _with_state(configuration.load(source, overrides, kept), source, base)
+
+            return Source(source, load, kept)
 
         def read() -> Config:
             from rwhoisd.formats.arin_config import read_settings  # others need none of it
 
             found, _ = read_settings(source)
-            return _with_state(configuration.from_arin(found, source, overrides), source, base)
+            config = configuration.from_arin(found, source, overrides, kept)
+            return _with_state(config, source, base)
 
-        return read, source
+        return Source(source, read, kept)
 
     def _overrides(self) -> dict[str, Any]:
         """Options of the configuration that the command line has another value for."""
@@ -67,22 +74,34 @@ class Options:
         return {name: value for name, value in given.items() if value not in (None, [])}
 
 
+@dataclass(frozen=True)
+class Source:
+    """What ``read`` reads the configuration from, now and at each reload: the one ``file``."""
+
+    file: Path
+    read: Callable[[], Config]
+    kept: KeptConfig
+
+
 def serving(options: Options) -> int:
     """Serve as the options say; the exit status. Raises: SystemExit, when they are misused."""
-    return run(*options.reader())
+    return run(options.source())
 
 
-def run(read: Callable[[], Config], source: Path) -> int:
-    """Serve by the configuration that ``read`` gives from ``source``; the exit status."""
+def run(source: Source) -> int:
+    """Serve by the configuration of ``source``; the exit status."""
     try:
-        config = read()
+        config = source.read()
         log_to_stderr(config.log.level)
         _raise_file_limit()
         os.umask(_UMASK)
         prepare.make_state(config)
+        # Root does not rely on what lies in a folder of the user who serves.
+        if os.geteuid() != 0 or not config.user:
+            source.kept.save(config.state_path)
         listeners = bind(config.listen, config.workers or os.cpu_count() or 1)
-        prepare.become(config, source)
-        for remark in exposed(config, source):
+        prepare.become(config, source.file)
+        for remark in exposed(config, source.file):
             logger.warning("%s", remark)
     except (ConfigError, FormatError, ListenError, prepare.PrepareError) as error:
         complain(error)
@@ -97,7 +116,7 @@ def run(read: Callable[[], Config], source: Path) -> int:
         compact=prepare.compact,
         is_worn=prepare.is_worn,
         is_current=loaded.is_current,
-        reread=read,
+        reread=source.read,
         host=settings.system_name(),
         ready=lambda news: _announce(news, [listener.name for listener in listeners]),
     )
@@ -121,10 +140,22 @@ def _state_base() -> Path:
 
 def _with_state(config: Config, path: Path, base: Path) -> Config:
     """The configuration with a state folder of its own where none was chosen."""
-    if "state" in config.model_fields_set:
+    if "state" in config.given:
         return config
+    return replace(config, state=_default_state(path, base, arin=bool(config.arin_config)))
+
+
+def _state_of(data: Mapping[str, Any], path: Path, base: Path) -> Path:
+    """Where the state folder of a configuration is that was not checked, most likely."""
+    chosen = os.environ.get(f"{configuration.ENVIRONMENT_PREFIX}STATE") or data.get("state")
+    if not chosen:
+        return _default_state(path, base, arin=bool(data.get("arin_config")))
+    return Path(os.path.normpath(Path(data["folder"]) / Path(chosen).expanduser()))
+
+
+def _default_state(path: Path, base: Path, *, arin: bool) -> Path:
     name = hashlib.blake2b(os.fsencode(path.absolute()), digest_size=6).hexdigest()
-    return config.model_copy(update={"state": base / name if config.arin_config else base})
+    return base / name if arin else base
 
 
 def _listen(text: str) -> dict[str, Any]:

@@ -153,7 +153,9 @@ class Supervisor:
         """Serve. Gives the exit status: 0 after a stop, 1 when it could not begin."""
         signal.signal(signal.SIGCHLD, lambda *_: None)  # so that it is not discarded
         signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *_ASKED))
-        self._start_loader(self._begin_at_once())
+        load = self._begin_at_once()
+        gc.enable()
+        self._start_loader(load)
         while self._status is None:
             self._step()
         self._end()
@@ -202,6 +204,7 @@ class Supervisor:
             return child
         status = 1
         try:
+            gc.enable()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; we tell the child
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -450,7 +453,8 @@ class Supervisor:
     def _begin(self, *, quiet: bool = False) -> int:
         """Start all workers. When one of them cannot serve, which it said itself unless it was to
         be ``quiet``, nobody serves, and how it ended comes back."""
-        gc.collect()
+        if not quiet:  # then nobody waits for an answer
+            gc.collect()
         gc.freeze()
         # What keeps one from serving keeps them all, and is to be said once.
         news, code = self._began([self._start(0, quiet=quiet)])

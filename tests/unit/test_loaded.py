@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rwhoisd.config import Config
+from rwhoisd.config import Config, build
 from rwhoisd.image.folder import MANIFEST, Folder, write_manifest
 from rwhoisd.server import loaded
 
@@ -90,22 +90,18 @@ def test_something_changed(config: Config, change: Callable[[Path], object]) -> 
 )
 def test_another_configuration(config: Config, update: dict[str, object]) -> None:
     given = {"folder": config.folder, "state": config.state, "zones": config.zones, **update}
-    assert not loaded.is_current(Config.model_validate(given))
+    assert not loaded.is_current(build(given))
 
 
 def test_limits_are_no_matter_of_the_image(config: Config) -> None:
     given = {"folder": config.folder, "state": config.state, "zones": config.zones}
-    assert loaded.is_current(Config.model_validate({**given, "limits": {"objects": 7}}))
+    assert loaded.is_current(build({**given, "limits": {"objects": 7}}))
 
 
 def test_the_note_holds_no_password(tmp_path: Path) -> None:
-    config = Config.model_validate(
-        {"state": tmp_path, "store": {"url": "postgresql://us:hidden@db/names"}}
-    )
+    config = build({"state": tmp_path, "store": {"url": "postgresql://us:hidden@db/names"}})
     config.image_path.mkdir()
     loaded.note(config, {})
     assert "hidden" not in (config.image_path / loaded.NOTE).read_text()
-    other = Config.model_validate(
-        {"state": tmp_path, "store": {"url": "postgresql://us:other@db/names"}}
-    )
+    other = build({"state": tmp_path, "store": {"url": "postgresql://us:other@db/names"}})
     assert loaded._asked(config) == loaded._asked(other)  # nor anything made of it

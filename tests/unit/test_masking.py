@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rwhoisd.config import Config, ConfigError, build
+from rwhoisd.config import Config, ConfigError, StoreConfig, build
 from rwhoisd.masking import has_secret, masked
 from rwhoisd.server.exposure import exposed
 
@@ -41,7 +41,7 @@ def test_a_mistake_in_the_configuration_does_not_show_it(store: object) -> None:
 
 
 def test_the_configuration_does_not_show_it_when_it_is_shown() -> None:
-    assert "s3cret" not in repr(Config(store={"url": URL}))
+    assert "s3cret" not in repr(Config(store=StoreConfig(url=URL)))
 
 
 @pytest.fixture

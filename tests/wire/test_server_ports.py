@@ -6,6 +6,7 @@ import sys
 import time
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -23,7 +24,7 @@ from rwhoisd.testing.scripted import ScriptedServer, refusing_port
 from tests.wire.process import until
 
 
-def _program(folder: Path, code: str, *arguments: str, **bounds: float) -> ProgramResult:
+def _program(folder: Path, code: str, *arguments: str, **bounds: Any) -> ProgramResult:
     """What comes of a Python program run as ``-X-test`` with these arguments of a client."""
     row = ProgramConfig(
         name="test",
