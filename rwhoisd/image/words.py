@@ -21,6 +21,7 @@ Found = tuple[bytes, int, bool]
 NOTHING: Final[Found] = (b"", 0, False)
 _ENTRY_OCTETS: Final = keys.ENTRY.size
 _ADDRESS_KEY: Final = Struct(">2sIB").pack
+_LINK_KEY: Final = Struct(">H2sIB").pack
 _NETWORK_4: Final = keys.FAMILIES[4][0]
 # Networks at least this large are few: what an image has of them is remembered by their bits.
 _LARGE_BITS: Final = 16
@@ -34,18 +35,9 @@ class Words:
     """Looks into one version of an image (or a view of it), for clients with one limit."""
 
     __slots__ = (
-        *(
-            "_around",
-            "_begins",
-            "_cut_keys",
-            "_cursor",
-            "_data",
-            "_get",
-            "_joined",
-            "_large",
-            "_lengths",
-        ),
-        *("_limit", "_many", "_offsets", "_pair_of", "_shortest", "_terms"),
+        *("_around", "_begins", "_cursor", "_cut_keys", "_data", "_get", "_large"),
+        *("_lengths", "_limit", "_link_lengths", "_links", "_long", "_many", "_offsets"),
+        *("_pair_of", "_shortest", "_terms"),
     )
 
     def __init__(self, image: Image, limit: int) -> None:
@@ -53,16 +45,22 @@ class Words:
         self._limit = limit
         self._get: Callable[..., Any] = image.txn.get
         self._terms = image.env.terms
-        self._cursor = image.txn.cursor(image.env.terms)
+        self._cursor: Any = image.txn.cursor(image.env.terms)
         self._many = image.txn.cursor(image.env.many)
+        self._long: Any = image.txn.cursor(image.env.long)
         self._cut_keys = image.txn.stat(image.env.long)["entries"] > 0
         self._pair_of = image.scopes.pair_of
         files = image.generation.files
-        self._data, self._offsets, self._joined = files.data, files.offsets, files.joined
+        self._data, self._offsets = files.data, files.offsets
         self._around = image.postings_around
         lengths = [(length, 32 - length) for length in image.lengths[4]]
         self._lengths = [pair for pair in lengths if pair[0] > _LARGE_BITS]
         self._shortest = [pair for pair in lengths if pair[0] <= _LARGE_BITS]
+        self._links = image.env.links
+        self._link_lengths = {
+            area: [(length, 32 - length) for length in sorted(found.get(4, ()), reverse=True)]
+            for area, found in image.head.link_lengths.items()
+        }
         self._large: dict[int, bytes | None] = {}  # leading bits → postings, None: a long one
         self._begins: dict[bytes, bool] = {}
 
@@ -122,6 +120,15 @@ class Words:
         postings.append(large)
         return self._networks(plan, keys.entries(b"".join(postings)))
 
+    def refers(self, area: int, address: int) -> bool:
+        """Whether an area has link referrals for an IPv4 address that lies in it."""
+        get, links = self._get, self._links
+        for length, spare in self._link_lengths.get(area, ()):
+            key = _LINK_KEY(area, _NETWORK_4, address >> spare << spare, length)
+            if get(key, None, links) is not None:
+                return True
+        return False
+
     def around(self, plan: Plan, word: bytes, network: Network) -> Found | None:
         """The same for any network: itself, then those around it."""
         if self._get(keys.EXACT + word, None, self._terms) is not None:
@@ -154,7 +161,7 @@ class Words:
         begins = self._begins.get(octet)
         if begins is None:
             low = keys.EXACT + octet
-            begins = self._cursor.set_range(low) and bytes(self._cursor.key()).startswith(low)
+            begins = bool(self._cursor.set_range(low)) and self._cursor.key().startswith(low)
             if len(self._begins) >= _REMEMBERED:
                 self._begins.clear()
             self._begins[octet] = begins
@@ -169,21 +176,23 @@ class Words:
         low, limit, cursor = keys.EXACT + word, self._limit, self._cursor
         if not cursor.set_range(low):
             return NOTHING
+        if self._cut_keys and self._has_cut(low):
+            return None
         most = limit or MOST_AT_ONCE
-        found: Any = cursor.iternext()
-        pairs = list(islice(found, _FEW))
-        if len(pairs) == _FEW and pairs[-1][0].startswith(low):
-            pairs += islice(found, max(most + 1 - _FEW, 0))
-        while pairs and not pairs[-1][0].startswith(low):
-            pairs.pop()
-        if not pairs:
+        found: Any = cursor.iternext(keys=False)
+        values = list(islice(found, _FEW))
+        if len(values) == _FEW and cursor.key().startswith(low):
+            values += islice(found, max(most + 1 - _FEW, 0))
+        if not cursor.key():  # it went over the end of all keys
+            cursor.last()
+        while values and not cursor.key().startswith(low):
+            values.pop()
+            cursor.prev()
+        if not values:
             return NOTHING
-        values = [value for _, value in pairs]
         posting = b"".join(values)
         if len(posting) != _ENTRY_OCTETS * len(values) or b"" in values:
             return None  # not one entry each
-        if self._cut_keys and max([len(stored) for stored, _ in pairs]) > keys.CUT:
-            return None  # keys that may be out of order
         flat = keys.entries(posting)
         if not self._one_class(plan.text, flat[::2]):
             return None
@@ -193,6 +202,11 @@ class Words:
         ):
             return None
         return self._found(records)
+
+    def _has_cut(self, low: bytes) -> bool:
+        """Whether a key that begins with ``low`` may be cut, and so be out of order."""
+        long = self._long
+        return bool(long.set_range(low[: keys.CUT]) and long.key().startswith(low[: keys.CUT]))
 
     def _one_class(self, allowed: frozenset[int], scopes: Sequence[int]) -> bool:
         """Whether all scopes are looked for, and are of one class of one area."""
@@ -205,14 +219,19 @@ class Words:
 
     def _found(self, records: tuple[int, ...]) -> Found | None:
         """Records in answer order, which may repeat, as they are sent."""
-        count = len(records)
-        if count > 1 and len(set(records)) < count:
+        if not records:
+            return NOTHING
+        data, offsets, limit = self._data, self._offsets, self._limit
+        count, first, last = len(records), records[0], records[-1]
+        neighbours = last - first == count - 1 and records == tuple(range(first, last + 1))
+        if not neighbours and len(set(records)) < count:
             records = tuple(dict.fromkeys(records))
             count = len(records)
-        limit = self._limit
         exceeded = 0 < limit < count
         if exceeded:
             records, count = records[:limit], limit
         if count > MOST_AT_ONCE:
             return None
-        return self._joined(records), count, exceeded
+        if neighbours:
+            return data[offsets[first] : offsets[first + count]], count, exceeded
+        return b"".join([data[offsets[n] : offsets[n + 1]] for n in records]), count, exceeded

@@ -8,6 +8,7 @@ refused once and skipped up to its end.
 """
 
 import re
+from dataclasses import dataclass, field
 from typing import Final
 
 LF: Final = b"\n"
@@ -41,20 +42,47 @@ def clean(line: bytes) -> bytes:
     return line.translate(None, CONTROLS).strip()
 
 
-class LineBuffer:
-    """Received bytes, given out as cleaned lines.
+@dataclass(frozen=True, slots=True)
+class LineRules:
+    """How bytes become lines.
 
     ``octets`` is the length of the longest line; with ``cut`` a longer one becomes several
     lines. With ``nul_ends`` a NUL ends a line early, else such a line is refused (R3.1.9-2).
     """
 
-    __slots__ = ("_cut", "_data", "_nul_ends", "_position", "_skipping", "_window", "octets")
+    octets: int
+    cut: bool
+    nul_ends: bool
+    window: int = field(init=False)  # in which a line has to end
 
-    def __init__(self, octets: int, *, cut: bool, nul_ends: bool) -> None:
-        self.octets = octets
-        self._cut = cut
-        self._nul_ends = nul_ends
-        self._window = octets if cut else octets + _LINE_END_OCTETS
+    def __post_init__(self) -> None:
+        window = self.octets if self.cut else self.octets + _LINE_END_OCTETS
+        object.__setattr__(self, "window", window)
+
+    def whole_lines(self, data: bytes) -> list[bytes] | None:
+        """The lines of ``data``, as they came but without line ends.
+
+        None when the last one is not whole, one may be too long, or line ends are mixed. No line
+        holds an LF, as the cache of answers relies on.
+        """
+        eol = _CRLF if data.endswith(_CRLF) else LF
+        if len(data) <= self.octets and data.find(LF) == len(data) - 1:  # a lone line, mostly
+            return [data[: -len(eol)]] if data else None
+        lines = data.split(eol)
+        if lines.pop() or data.count(LF) != len(lines):
+            return None
+        if len(data) > self.octets and max(map(len, lines)) + _LINE_END_OCTETS > self.octets:
+            return None
+        return lines
+
+
+class LineBuffer:
+    """Received bytes, given out as cleaned lines."""
+
+    __slots__ = ("_data", "_position", "_rules", "_skipping")
+
+    def __init__(self, rules: LineRules) -> None:
+        self._rules = rules
         self._data = b""
         self._position = 0
         self._skipping = False  # inside of a line that was refused already
@@ -64,20 +92,10 @@ class LineBuffer:
         """Octets received and not yet given out."""
         return len(self._data) - self._position
 
-    def whole_lines(self, data: bytes) -> list[bytes] | None:
-        """The lines of ``data``, as they came but without line ends.
-
-        None when the last one is not whole, one may be too long, line ends are mixed, or others
-        wait before them. No line holds an LF, as the cache of answers relies on.
-        """
-        if self._position != len(self._data) or self._skipping:
-            return None
-        lines = data.split(_CRLF if data.endswith(_CRLF) else LF)
-        if lines.pop() or data.count(LF) != len(lines):
-            return None
-        if len(data) > self.octets and max(map(len, lines)) + _LINE_END_OCTETS > self.octets:
-            return None
-        return lines
+    @property
+    def is_empty(self) -> bool:
+        """Whether what comes next begins a line, and is the first to be given out."""
+        return self._position == len(self._data) and not self._skipping
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
@@ -99,7 +117,7 @@ class LineBuffer:
         data, start = self._data, self._position
         if start == len(data):
             return None
-        end = data.find(LF, start, start + self._window)
+        end = data.find(LF, start, start + self._rules.window)
         if end < 0 or self._skipping:
             return self._without_line_end()
         self._position = end + 1
@@ -124,26 +142,26 @@ class LineBuffer:
         data, start = self._data, self._position
         if start == len(data):
             return None
-        end = data.find(LF, start, start + self._window) + 1
+        end = data.find(LF, start, start + self._rules.window) + 1
         if end:
             self._position = end
             return data[start:end], True
-        if self.pending < self._window and not ended:
+        if self.pending < self._rules.window and not ended:
             return None
-        self._position = min(start + self._window, len(data))
+        self._position = min(start + self._rules.window, len(data))
         return data[start : self._position], ended and self._position == len(data)
 
     def _without_line_end(self) -> bytes | None:
         if self._skipping:
             return self._skip()
-        if self.pending < self._window:
+        if self.pending < self._rules.window:
             return None
-        head = self._data[self._position : self._position + self.octets]
-        if self._cut:
-            self._position += self.octets
+        head = self._data[self._position : self._position + self._rules.octets]
+        if self._rules.cut:
+            self._position += self._rules.octets
             return self._cleaned(head)
         self._skipping = True
-        raise LineRefusedError(clean(head), f"line longer than {self.octets} octets")
+        raise LineRefusedError(clean(head), f"line longer than {self._rules.octets} octets")
 
     def _skip(self) -> bytes | None:
         """Drop the rest of a refused line; None when its end has not come."""
@@ -158,7 +176,7 @@ class LineBuffer:
     def _cleaned(self, line: bytes) -> bytes:
         if 0 in line:
             head, _, _ = line.partition(b"\0")
-            if not self._nul_ends:
+            if not self._rules.nul_ends:
                 raise LineRefusedError(clean(head), "NUL in line")
             line = head
         return line.translate(None, CONTROLS).strip()

@@ -21,13 +21,13 @@ comes in the clear before or behind may be of somebody else (§3.3.11, N28).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from rwhoisd.directory.dialect import Dialect
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.guardian import Credentials
-from rwhoisd.protocol.lines import LineBuffer, LineRefusedError
+from rwhoisd.protocol.lines import LineBuffer, LineRefusedError, LineRules
 from rwhoisd.protocol.payload import BLOCKS, Opened, Payload, Sealing, Treatment
 from rwhoisd.protocol.replies import OK_LINE, Reply, error_line
 from rwhoisd.protocol.requests import (
@@ -60,6 +60,27 @@ class SessionLimits:
     spool_lines: int = 4096
     spool_seconds: float = 600.0  # from -register on to -register off; the service has the clock
     objects: int = DEFAULT_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How all sessions of a server speak. ``banner`` is a finished line, see ``replies.banner``."""
+
+    dialect: Dialect
+    banner: bytes
+    limits: SessionLimits
+    ok: bytes = field(init=False)
+    rules: LineRules = field(init=False)
+
+    def __post_init__(self) -> None:
+        dialect, octets = self.dialect, self.dialect.line_octets
+        rules = LineRules(
+            octets or self.limits.line_octets,
+            cut=octets is not None,
+            nul_ends=dialect.nul_ends_line,
+        )
+        object.__setattr__(self, "ok", OK_LINE + dialect.eol)
+        object.__setattr__(self, "rules", rules)
 
 
 class Peer:
@@ -101,31 +122,22 @@ class Session:
     """One connection. ``closing`` turns true when nothing more will be answered."""
 
     __slots__ = (
-        "_banner",
-        "_dash_digit_is_query",
-        "_dialect",
         "_due",
         "_ended",
         "_fresh",
         "_input",
         "_lines",
-        "_ok",
         "_parts",
         "_payload",
         "_proof",
+        "_speech",
         "closing",
         "peer",
     )
 
-    def __init__(
-        self, dialect: Dialect, banner: bytes, limits: SessionLimits, address: str = ""
-    ) -> None:
-        """``banner`` is a finished line, see ``replies.banner``."""
-        self._dialect = dialect
-        self._banner = banner
-        self._dash_digit_is_query = dialect.dash_digit_is_query
-        self._ok = OK_LINE + dialect.eol
-        self._input = self._lines = self._new_buffer(limits)  # of the client; where lines come from
+    def __init__(self, speech: Speech, address: str = "") -> None:
+        self._speech = speech
+        self._input = self._lines = LineBuffer(speech.rules)  # of the client; of what lines come
         self._payload: Payload | None = None  # a block under way
         self._proof: Credentials | None = None  # of the payload that lines come from now
         self._due: Request | None = None
@@ -133,13 +145,7 @@ class Session:
         self._fresh = True  # no line has come yet
         self._parts: Iterator[bytes] | None = None
         self.closing = False
-        self.peer = Peer(address, limits)
-
-    def _new_buffer(self, limits: SessionLimits) -> LineBuffer:
-        dialect, octets = self._dialect, self._dialect.line_octets
-        return LineBuffer(
-            octets or limits.line_octets, cut=octets is not None, nul_ends=dialect.nul_ends_line
-        )
+        self.peer = Peer(address, speech.limits)
 
     @property
     def pending(self) -> int:
@@ -153,7 +159,7 @@ class Session:
 
     def banner(self) -> bytes:
         """The line that is sent before any input (R3.1.9-11)."""
-        return self._banner
+        return self._speech.banner
 
     def receive(self, data: bytes) -> None:
         """Take bytes as they came; any split of them gives the same requests."""
@@ -167,19 +173,26 @@ class Session:
         answered that ``is_clean_query``: they would become ``QueryRequest``; what comes behind
         is to be received. Then comes ``answered``.
         """
-        if self.closing or self._due is not None or self._payload is not None:
+        peer, lines = self.peer, self._lines
+        if (
+            self._due is not None
+            or self._payload is not None
+            or self.closing
+            or peer.spool is not None
+            or peer.treatment is not None
+            or lines is not self._input
+            or not lines.is_empty
+        ):
             return None
-        peer = self.peer
-        if peer.spool is not None or peer.treatment is not None or self._lines is not self._input:
-            return None
-        return self._lines.whole_lines(data)
+        return self._speech.rules.whole_lines(data)
 
     def answered(self) -> bool:
         """Take note that lines of ``whole_lines`` were answered; whether the session goes on."""
         self._fresh = False
-        if not self.peer.holdconnect:
-            self._close()
-        return not self.closing
+        if self.peer.holdconnect:
+            return True
+        self._close()
+        return False
 
     def receive_eof(self) -> None:
         """The client will send nothing more; a last line without line end counts."""
@@ -245,7 +258,7 @@ class Session:
         if self.closing:
             return b""
         self._close()
-        return error_line(self._dialect, code, detail)
+        return error_line(self._speech.dialect, code, detail)
 
     def _stream(self, reply: Reply, more: Iterator[bytes]) -> Iterator[bytes]:
         """The parts of a long reply and its last line, which tells when a part failed."""
@@ -268,8 +281,8 @@ class Session:
             self._enter_payload()
             return b""
         if reply.code is None:
-            return self._ok
-        return error_line(self._dialect, reply.code, reply.detail)
+            return self._speech.ok
+        return error_line(self._speech.dialect, reply.code, reply.detail)
 
     def _ends_session(self) -> bool:
         due = self._due
@@ -314,7 +327,7 @@ class Session:
         """Go on with what a payload held, if the service opened one."""
         opened, self.peer.opened = self.peer.opened, None
         if opened is not None and not self.closing:
-            self._lines = self._new_buffer(self.peer.limits)
+            self._lines = LineBuffer(self._speech.rules)
             self._lines.feed(opened.content)
             self._proof = self.peer.credentials = opened.credentials
 
@@ -345,7 +358,7 @@ class Session:
 
         In rfc mode it always is (R3.1.1-1, N12), but for the separator of a registration.
         """
-        if self._dash_digit_is_query or self.peer.spool is not None:
+        if self._speech.dialect.dash_digit_is_query or self.peer.spool is not None:
             return line[1:2].isalpha()
         return True
 

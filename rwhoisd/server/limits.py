@@ -32,6 +32,8 @@ GROUP: Final = 8
 EXEMPT: Final = -1  # row of clients that no limit per net holds for
 _WORD: Final = 8
 _MAX_CONNECTIONS: Final = 0xFFFF  # what a cell of a worker can count
+_NO_ROW: Final = (-2, 0)  # of a client that was not seen before
+_REMEMBERED: Final = 4096  # clients
 
 
 class Counter(IntEnum):
@@ -112,7 +114,7 @@ class LimitTable:
 
     def connections(self) -> int:
         """Connections held now by all workers."""
-        return sum([row[0] for row in self.counters])  # of CONNECTIONS
+        return sum([row[_CONNECTIONS] for row in self.counters])
 
     def total(self, counter: Counter) -> int:
         """A counter summed over all workers, dead ones included."""
@@ -120,7 +122,7 @@ class LimitTable:
 
     def held_by_net(self, row: int) -> int:
         """Connections of the net in ``row``, over all workers."""
-        return sum(column[row] for column in self.held)
+        return sum([column[row] for column in self.held])
 
     def forget(self, worker: int) -> None:
         """Clear what a worker that died had held; its other counters stay."""
@@ -167,27 +169,29 @@ class WorkerLimits:
         self._table = table
         self._held = table.held[worker]
         self._due = table.due
-        self._counters = table.counters[worker]
+        self.counters: Final = table.counters[worker]  # by Counter
         self.configure(settings)
 
     def configure(self, settings: LimitSettings) -> None:
         """Apply other limits from now on; what is held stays held."""
         self._settings = settings
         self._per_net = settings.per_net
+        self._rows: dict[Address, tuple[int, int]] = {}  # client → its row, and the key of its net
         self._shift = {
             4: ADDRESS_BITS[4] - settings.net_v4_bits,
             6: ADDRESS_BITS[6] - settings.net_v6_bits,
         }
         queries = settings.queries_per_net
-        self._cost = settings.query_interval_seconds / queries if queries else 0.0
+        # Seconds that a query is charged with; 0: queries are not charged at all.
+        self.cost = settings.query_interval_seconds / queries if queries else 0.0
         # Half a query more than the interval, so that rounding does not eat the last one.
-        self._burst = settings.query_interval_seconds + self._cost / 2
+        self._burst = settings.query_interval_seconds + self.cost / 2
         failures = settings.failures_per_net
         self._failure_cost = settings.failure_interval_seconds / failures if failures else 0.0
 
     def count(self, counter: int, number: int = 1) -> None:
         """Add to a counter."""
-        self._counters[counter] += number
+        self.counters[counter] += number
 
     def admit(self, address: Address | None) -> int | None:
         """The row to charge for a new connection, to be given back to ``leave``; None when full."""
@@ -200,34 +204,30 @@ class WorkerLimits:
             if self._table.held_by_net(row) >= most:
                 return None
             self._held[row] += 1
-        self._counters[_CONNECTIONS] += 1
-        self._counters[_ACCEPTED] += 1
+        self.counters[_CONNECTIONS] += 1
+        self.counters[_ACCEPTED] += 1
         return row
 
     def leave(self, row: int) -> None:
         """The connection that ``admit`` gave ``row`` for is over."""
-        self._counters[_CONNECTIONS] -= 1
+        self.counters[_CONNECTIONS] -= 1
         if row != EXEMPT:
             self._held[row] -= 1
 
     def spend(self, row: int) -> bool:
         """Whether one more query of this net may be answered now; it is charged when so."""
-        if not self._cost or row < 0:
+        if not self.cost or row < 0:
             return True
         now = time.monotonic()
-        due = max(now, self._due[row]) + self._cost
+        due = max(now, self._due[row]) + self.cost
         if due - now > self._burst:
             return False
         self._due[row] = due
         return True
 
-    def charges(self, row: int) -> bool:
-        """Whether queries of this net are charged at all."""
-        return row >= 0 and self._cost > 0
-
     def give_back(self, row: int) -> None:
         """Take back the charge for a query of this net that was none."""
-        self._due[row] -= self._cost
+        self._due[row] -= self.cost
 
     def may_try(self, address: str) -> bool:
         """Whether the net of this client may fail once more to prove who it is."""
@@ -261,9 +261,21 @@ class WorkerLimits:
         return self._key(number)
 
     def _row(self, address: Address | None) -> int:
-        if address is None or self._is_exempt(address):
+        """The row of a client's net; that of a client seen before, while it still has it."""
+        if address is None:
             return EXEMPT
-        return self._table.row_of(self._key(address), time.monotonic())
+        row, key = self._rows.get(address, _NO_ROW)
+        if row == EXEMPT or (row >= 0 and self._table.keys[row] == key):
+            return row
+        if self._is_exempt(address):
+            row, key = EXEMPT, 0
+        else:
+            key = self._key(address)
+            row = self._table.row_of(key, time.monotonic())
+        if len(self._rows) >= _REMEMBERED:
+            self._rows.clear()
+        self._rows[address] = (row, key)
+        return row
 
     def _is_exempt(self, address: Address) -> bool:
         exempt = self._settings.exempt

@@ -25,10 +25,10 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Protocol, cast
 
 from rwhoisd.directory.access import AccessRules, Address, address_from_text
@@ -148,7 +148,7 @@ class Hub:
 
     def factory(self, listener: int, name: str) -> Callable[[], "Connection"]:
         """Makes the protocols of one listener; ``name`` is its address in the log."""
-        return lambda: Connection(self, listener, name)
+        return partial(Connection, self, listener, name)
 
     def sweep(self) -> None:
         """End what has waited too long; runs until the loop stops."""
@@ -442,14 +442,15 @@ class Connection(asyncio.Protocol):
         reply for each line, and without looking for what a lone query has nothing to do with. It
         ends at a line that may be something else, or is at fault.
         """
-        session, hub = self._session, self._hub
+        session, hub, manners = self._session, self._hub, self._manners
+        peer = session.peer
         lines = session.whole_lines(data)
-        tell = None if lines is None else self._manners.service.desk(session.peer)
+        tell = None if lines is None else manners.service.desk(peer)
         if lines is None or tell is None:
             return data
         row, limits, log = self._row or 0, hub.limits, hub.log
-        charged, held = limits.charges(row), session.peer.holdconnect
-        left = self._manners.timing.batch_lines if held else 1
+        charged, held = limits.cost and row >= 0, peer.holdconnect
+        left = manners.timing.batch_lines if held else 1
         out: list[bytes] = []
         octets, clock = 0, time.perf_counter_ns
         now, started = time.time(), clock()
@@ -470,7 +471,7 @@ class Connection(asyncio.Protocol):
             ended = clock()
             if log.on:
                 spent = (ended - started) // 1000
-                log.add((now, session.peer.address, self._name, line, hits, code, spent))
+                log.add((now, peer.address, self._name, line, hits, code, spent))
             started = ended
             left -= 1
             octets += len(answer)
@@ -479,26 +480,26 @@ class Connection(asyncio.Protocol):
                 break
         if not out:
             return data
-        self._answered = True
-        limits.count(_REQUESTS, len(out))
+        limits.counters[_REQUESTS] += len(out)
         self._transport.write(b"".join(out) if len(out) > 1 else out[0])
-        if not session.answered():
+        return self._after_lines(data, lines[len(out) :] if len(out) < len(lines) else (), left)
+
+    def _after_lines(self, data: bytes, rest: Sequence[bytes], left: int) -> bytes:
+        """What is left of ``data`` when its lines were answered but for ``rest``.
+
+        When there are none ``left`` that may be answered at once it is for the next turn.
+        """
+        self._answered = True
+        if not self._session.answered() or (self._hub.draining and not rest and not self._full):
             self._close()
             return b""
-        return self._after_lines(data, lines[len(out) :], full=not left)
-
-    def _after_lines(self, data: bytes, rest: list[bytes], *, full: bool) -> bytes:
-        """What is left of ``data`` when its lines were answered but for ``rest``."""
-        if self._waits:
-            if not rest and self._hub.draining:
-                self._close()
-                return b""
+        if not self._full:
             self._restart_idle()
         if not rest:
             return b""
         eol = b"\r\n" if data.endswith(b"\r\n") else b"\n"
         data = eol.join([*rest, b""])
-        if not full:
+        if left:
             return data
         self._session.receive(data)
         self._yield()

@@ -77,7 +77,9 @@ class Desk:
             folded = line.upper()
             match = PLAIN(folded)
             if match is not None:
-                told = self._plain(*match.groups())
+                head, name, place, star = match.groups()
+                plan = self._plans.get(head)
+                told = None if plan is None else self._word(plan, name, place, star)
             elif (match := PLAIN_NAMED(folded)) is not None:
                 told = self._named(*match.groups())
             if told is None:
@@ -120,13 +122,6 @@ class Desk:
         end = error_line(self._queries.settings.dialect, code, reply.detail)
         return reply.body + end, reply.hits, int(code)
 
-    def _plain(
-        self, head: bytes | None, name: bytes | None, place: bytes | None, star: bytes | None
-    ) -> Told | None:
-        """The answer to ``[CLASS] WORD[*]`` in upper case; None when the long way has to look."""
-        plan = self._plans.get(head)
-        return None if plan is None else self._word(plan, name, place, star)
-
     def _named(
         self,
         head: bytes | None,
@@ -135,7 +130,8 @@ class Desk:
         place: bytes | None,
         star: bytes | None,
     ) -> Told | None:
-        """The same for ``[CLASS] ATTRIBUTE=WORD[*]``."""
+        """The answer to ``[CLASS] ATTRIBUTE=WORD[*]`` in upper case; None when the long way has to
+        look."""
         scopes = self.image.scopes
         known = scopes.names.attributes
         folded = attribute.lower().decode("ascii")
@@ -185,10 +181,9 @@ class Desk:
         area = self._tree.deciding_address(4, address)
         if area is None:
             return self._written(found, self._queries.punts)
-        return self._written(
-            found,
-            b"" if area not in self._links else self._referred(Network(4, address, _ADDRESS_BITS)),
-        )
+        if area in self._links and self._words.refers(area, address):
+            return self._written(found, self._referred(Network(4, address, _ADDRESS_BITS)))
+        return self._written(found)
 
     def _referred(self, place: HierarchicalName) -> bytes:
         return self._queries.written(self._queries.texts_for(self.image, place))

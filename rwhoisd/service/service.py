@@ -20,7 +20,7 @@ from rwhoisd.protocol.requests import (
     RefusedRequest,
     Request,
 )
-from rwhoisd.protocol.session import Peer, Session
+from rwhoisd.protocol.session import Peer, Session, Speech
 from rwhoisd.service.classes import classes, schema
 from rwhoisd.service.context import Answering, Context, Handler
 from rwhoisd.service.deferred import Deferred
@@ -78,6 +78,7 @@ class Service:
         self.banner: Final = banner(
             settings.dialect, self.table.capability(settings.dialect), settings.host
         )
+        self._speech: Final = Speech(settings.dialect, self.banner, settings.limits)
         self._context: Final = Context(reader, settings, self.table, ports, self.banner)
         self._reader: Final = reader
         self._queries: Final = QueryAnswerer(settings)
@@ -87,7 +88,7 @@ class Service:
 
     def session(self, address: str) -> Session:
         """A session with the client at ``address``, a literal IPv4 or IPv6 address."""
-        return Session(self.settings.dialect, self.banner, self.settings.limits, address)
+        return Session(self._speech, address)
 
     def handle(self, peer: Peer, request: Request) -> Answering:
         """The reply to ``request``, or an awaitable of it."""

@@ -15,7 +15,7 @@ from rwhoisd.protocol.requests import (
     Request,
     Signal,
 )
-from rwhoisd.protocol.session import Session, SessionLimits
+from rwhoisd.protocol.session import Session, SessionLimits, Speech
 from rwhoisd.protocol.spool import Spool
 
 LIMITS = SessionLimits(line_octets=64, spool_octets=200, spool_lines=5)
@@ -73,7 +73,7 @@ def drain(session: Session) -> tuple[list[Request], bytes]:
 
 def play(dialect: Dialect, *parts: bytes) -> tuple[list[Request], bytes, bool]:
     """A whole conversation, the input in ``parts`` and then ended."""
-    session = Session(dialect, b"", LIMITS)
+    session = Session(Speech(dialect, b"", LIMITS))
     found: list[Request] = []
     wire = b""
     for part in parts:
@@ -114,7 +114,7 @@ class Conversation(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.dialect = DIALECTS["arin"]
-        self.session = Session(self.dialect, b"", LIMITS)
+        self.session = Session(Speech(self.dialect, b"", LIMITS))
         self.wire = b""
         self.ended = False
         self.sent = b""
@@ -156,7 +156,7 @@ class Conversation(RuleBasedStateMachine):
     @invariant()
     def the_same_bytes_at_once_give_the_same_answers(self) -> None:
         if not self.refused:
-            whole = Session(self.dialect, b"", LIMITS)
+            whole = Session(Speech(self.dialect, b"", LIMITS))
             whole.receive(self.wire)
             if self.ended:
                 whole.receive_eof()
@@ -169,7 +169,7 @@ class RfcConversation(Conversation):
     def __init__(self) -> None:
         super().__init__()
         self.dialect = DIALECTS["rfc"]
-        self.session = Session(self.dialect, b"", LIMITS)
+        self.session = Session(Speech(self.dialect, b"", LIMITS))
 
 
 TestArin = Conversation.TestCase

@@ -18,7 +18,7 @@ from rwhoisd.image.reader import Image
 from rwhoisd.protocol.lines import is_clean_query
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import QueryRequest
-from rwhoisd.protocol.session import Session
+from rwhoisd.protocol.session import Session, Speech
 from rwhoisd.query.ast import Query, Term
 from rwhoisd.query.parser import Allowed
 from rwhoisd.service.desk import Desks
@@ -119,7 +119,7 @@ def test_an_answer_is_what_was_found(
     desk = Desks(answerer, 1 << 20).desk(image, limit)
     reply = answerer.begin(image, limit, line)
     assert isinstance(reply, Reply)
-    session = Session(chosen.dialect, b"", chosen.limits)
+    session = Session(Speech(chosen.dialect, b"", chosen.limits))
     session.receive(line + b"\n")
     request = session.next_request()
     told = None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rwhoisd.protocol.lines import LineBuffer, LineRefusedError
+from rwhoisd.protocol.lines import LineBuffer, LineRefusedError, LineRules
 
 
 def lines_of(buffer: LineBuffer, *parts: bytes) -> list[bytes | str]:
@@ -25,11 +25,11 @@ def attempt(buffer: LineBuffer, *, last: bool = False) -> bytes | str | None:
 
 
 def arin() -> LineBuffer:
-    return LineBuffer(511, cut=True, nul_ends=True)
+    return LineBuffer(LineRules(511, cut=True, nul_ends=True))
 
 
 def rfc(octets: int = 16) -> LineBuffer:
-    return LineBuffer(octets, cut=False, nul_ends=False)
+    return LineBuffer(LineRules(octets, cut=False, nul_ends=False))
 
 
 @pytest.mark.parametrize(

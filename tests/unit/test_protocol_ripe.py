@@ -7,7 +7,7 @@ from rwhoisd.protocol.directives import NAMES
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import DirectiveRequest, QueryRequest
 from rwhoisd.protocol.ripe import without_flags
-from rwhoisd.protocol.session import Session, SessionLimits
+from rwhoisd.protocol.session import Session, SessionLimits, Speech
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_directive_is_never_taken_for_flags(name: str) -> None:
 
 @pytest.mark.parametrize("dialect", [ARIN, RFC], ids=["arin", "rfc"])
 def test_only_the_first_line_of_a_session_may_begin_with_flags(dialect: Dialect) -> None:
-    session = Session(dialect, b"", SessionLimits())
+    session = Session(Speech(dialect, b"", SessionLimits()))
     session.receive(b"\r\n-B 192.0.2.1\r\n-quit\r\n")
     assert session.next_request() == QueryRequest(b"192.0.2.1")
     session.send(Reply())
     assert session.closing
 
-    session = Session(dialect, b"", SessionLimits())
+    session = Session(Speech(dialect, b"", SessionLimits()))
     session.receive(b"-status\r\n-B 192.0.2.1\r\n")
     assert session.next_request() == DirectiveRequest("status", "")
     session.send(Reply())

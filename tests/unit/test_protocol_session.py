@@ -17,12 +17,13 @@ from rwhoisd.protocol.requests import (
     Signal,
     split_arguments,
 )
-from rwhoisd.protocol.session import Session, SessionLimits
+from rwhoisd.protocol.session import Session, SessionLimits, Speech
 from rwhoisd.protocol.spool import Spool, records
 
 
 def session(dialect: Dialect = ARIN, **limits: int) -> Session:
-    return Session(dialect, banner(dialect, 0x3FFF, "rwhois.example.net"), SessionLimits(**limits))
+    line = banner(dialect, 0x3FFF, "rwhois.example.net")
+    return Session(Speech(dialect, line, SessionLimits(**limits)))
 
 
 def play(session: Session, wire: bytes, reply: Reply = OK) -> list[Request | Signal]:

@@ -19,7 +19,7 @@ from rwhoisd.protocol.requests import (
     RefusedRequest,
     Request,
 )
-from rwhoisd.protocol.session import Peer, Session, SessionLimits
+from rwhoisd.protocol.session import Peer, Session, SessionLimits, Speech
 from rwhoisd.server.limits import LimitSettings, LimitTable, WorkerLimits
 from rwhoisd.server.querylog import OFF, LogSettings, QueryLog
 from rwhoisd.server.transport import Hub, Manners, Timing
@@ -42,7 +42,7 @@ class EchoService:
         self.asked = 0  # queries and directives, so far
 
     def session(self, address: str) -> Session:
-        return Session(self.dialect, self.banner, SessionLimits(), address)
+        return Session(Speech(self.dialect, self.banner, SessionLimits()), address)
 
     def desk(self, peer: Peer) -> None:
         """All of them go through ``handle``."""
