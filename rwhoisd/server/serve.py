@@ -96,11 +96,11 @@ def run(source: Source) -> int:
         _raise_file_limit()
         os.umask(_UMASK)
         prepare.make_state(config)
-        # Root does not rely on what lies in a folder of the user who serves.
-        if os.geteuid() != 0 or not config.user:
-            source.kept.save(config.state_path)
         listeners = bind(config.listen, config.workers or os.cpu_count() or 1)
+        user = os.geteuid()
         prepare.become(config, source.file)
+        if os.geteuid() == user:  # root does not rely on a folder of the user who serves
+            source.kept.save(config.state_path)
         for remark in exposed(config, source.file):
             logger.warning("%s", remark)
     except (ConfigError, FormatError, ListenError, prepare.PrepareError) as error:

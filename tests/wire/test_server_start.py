@@ -1,6 +1,8 @@
 """A start serves the image that is there, and looks at the database and the files behind it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,28 @@ def test_an_image_that_cannot_be_opened_is_built_before_anybody_is_served(left: 
     with running(left, *_started(left)) as server:
         assert CITY in server.ask(QUERY)
         assert server.log().count("Traceback") == 0
+
+
+def test_a_start_loads_no_library_that_few_answers_need(left: Path) -> None:
+    """Neither to check what was checked before, nor to read the command line, nor a grammar."""
+    late = ("pydantic", "typer", "lark", "sqlalchemy", "argon2", "alembic")
+    program = (
+        "import sys\n"
+        "from rwhoisd.server import cli, serve\n"
+        "class Stopped(serve.Supervisor):\n"
+        "    def run(self):\n"
+        f"        print('loaded', [name for name in {late!r} if name in sys.modules])\n"
+        "        return 0\n"
+        "serve.Supervisor = Stopped\n"
+        "cli.main()\n"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program, "serve", "--state", str(left / "state"), *arguments],
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for arguments in [_started(left)] * 2  # the first may have to check, as the port is new
+    ]
+    assert told[-1] == "loaded []\n"
