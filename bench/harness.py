@@ -126,6 +126,8 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
             advance(f"{objects} objects: load and image")
             with _told_only(results, f"loading {objects} objects"):
                 results.figures += upkeep.building(dataset, settings.arin_bin)
+            with _told_only(results, f"loading {objects} objects into PostgreSQL"):
+                results.figures += upkeep.loading_postgresql(dataset, results.figures)
         _measure_size(settings, dataset, program, results, advance)
     for objects in settings.objects if settings.with_ours else ():
         with _told_only(results, f"kinds of queries among {objects} objects"):

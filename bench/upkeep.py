@@ -22,6 +22,8 @@ from bench import changes, datasets, generate, servers
 from bench.errors import BenchError
 from bench.servers import Server
 
+_LOAD_TIME: Final = "load: time"
+_POSTGRESQL_MOST: Final = 100_000  # objects
 _PROBES: Final = 200  # queries of which p50 is taken
 _HELD: Final = 10_000  # idle connections of each worker, where the limits of files allow it
 _SPARE: Final = 256  # files of a process for all else
@@ -68,6 +70,27 @@ def building(dataset: datasets.Dataset, arin_bin: Path | None) -> Iterator[Figur
         yield Figure(dataset.count, f"{name}: time", cost.seconds, "s", ratio)
         yield Figure(dataset.count, f"{name}: CPU", cost.cpu_seconds, "s", cpu)
         yield Figure(dataset.count, f"{name}: largest process", cost.peak_megabytes, "MB")
+
+
+def loading_postgresql(dataset: datasets.Dataset, figures: Sequence[Figure]) -> Iterator[Figure]:
+    """What loading takes with PostgreSQL; the ratio is that of ``figures`` of this run.
+
+    Raises: BenchError, when it is not installed, or there are so many objects that it would take
+    most of the time of a run.
+    """
+    if dataset.count > _POSTGRESQL_MOST:
+        raise BenchError(f"it is measured with {_POSTGRESQL_MOST} objects at most")
+    try:
+        from tests.store import servers as databases
+    except ModuleNotFoundError as error:
+        raise BenchError(f"the Python package {error.name} is not installed") from error
+    if not (databases.program("postgres") and databases.program("initdb")):
+        raise BenchError("PostgreSQL is not installed")
+    with databases.postgresql() as server:
+        cost = _cost_of("load", str(dataset.root / "rwhoisd.conf"), server("bench"))
+    beside = next((f for f in figures if (f.objects, f.what) == (dataset.count, _LOAD_TIME)), None)
+    ratio = beside and beside.ratio and beside.ratio * cost.seconds / beside.value
+    yield Figure(dataset.count, "load into PostgreSQL: time", cost.seconds, "s", ratio)
 
 
 def _arin_index(dataset: datasets.Dataset, arin_bin: Path) -> _Cost:

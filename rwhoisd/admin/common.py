@@ -15,8 +15,18 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from rwhoisd import config as configuration
 from rwhoisd.config import Config, ConfigError
@@ -118,10 +128,12 @@ class Target:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
 
-    async def refresh_image(self, store: Store) -> None:
+    async def refresh_image(
+        self, store: Store, progress: Callable[..., None] | None = None
+    ) -> None:
         """Bring the image up to the store, if there is one."""
         if self.image.is_dir():
-            await follow(store.snapshot, self.image)
+            await follow(store.snapshot, self.image, progress=progress)
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -263,16 +275,35 @@ class _Silent:
         """Nothing to show."""
 
 
+class _Rate(ProgressColumn):
+    """How many are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        speed = task.finished_speed or task.speed
+        if not speed and task.elapsed:  # told of once only
+            speed = task.completed / task.elapsed
+        return Text(f"{speed:,.0f}/s" if speed else "")
+
+
 class _Bar:
     """A bar that shows when the work has taken longer than a second."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._bar = Progress(
-            *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
         )
         self._started = time.monotonic()
         self._task: Any = None
+        self._what = ""
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
         """Show how far the work is."""
@@ -281,6 +312,9 @@ class _Bar:
         if self._task is None:
             self._bar.start()
             self._task = self._bar.add_task(what, total=total)
+        elif what != self._what:  # another thing is counted, from the beginning
+            self._bar.reset(self._task, total=total)
+        self._what = what
         self._bar.update(self._task, description=what, completed=done, total=total)
 
     def close(self) -> None:

@@ -45,7 +45,12 @@ def build(
         target.image.mkdir(parents=True, exist_ok=True)
         with common.progress() as bar:
             async with target.open() as opened, opened.snapshot() as source:
-                await build_image(source, target.image, eol, bar, reverse=reverse)
+                count = await opened.object_count()
+
+                def shown(what: str, done: int, total: int | None) -> None:
+                    bar(what, done, count if what == "objects" else total)
+
+                await build_image(source, target.image, eol, shown, reverse=reverse)
         figures = image_info(target.image)
         typer.echo(
             f"{target.image}: generation {figures.generation}, {figures.areas} areas,"

@@ -140,7 +140,7 @@ def load(
             async with target.open_for_load(dry_run=dry_run) as opened:
                 results = await load_zones(opened, zones, options)
                 if not dry_run:
-                    await target.refresh_image(opened)
+                    await target.refresh_image(opened, bar)
         return tell_results(results, findings, dry_run=dry_run, json=json)
 
     common.run(work)
@@ -305,7 +305,7 @@ def import_(
             async with target.open_for_load(dry_run=dry_run) as opened:
                 result = await _import(opened, format, path, options)
                 if not dry_run:
-                    await target.refresh_image(opened)
+                    await target.refresh_image(opened, bar)
         for name in result.removed_areas:
             typer.echo(f"{name}: area {'would be ' if dry_run else ''}removed", err=json)
         return tell_results(result.areas, result.findings, dry_run=dry_run, json=json)

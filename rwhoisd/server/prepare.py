@@ -22,6 +22,7 @@ from rwhoisd.directory.dialect import DIALECTS
 from rwhoisd.formats.findings import Finding
 from rwhoisd.formats.trust import distrust
 from rwhoisd.server import loaded, pgp, tls
+from rwhoisd.server.pace import Pace
 
 if TYPE_CHECKING:  # only the child that prepares loads the database library
     from rwhoisd.formats.load import AreaResult
@@ -237,11 +238,11 @@ async def _renew_image(store: "Store", config: Config, *, anew: bool) -> None:
     from rwhoisd.image.build import build
     from rwhoisd.image.catch_up import follow
 
-    path, eol = config.image_path, DIALECTS[config.compat].eol
+    path, eol, pace = config.image_path, DIALECTS[config.compat].eol, Pace("building the image")
     if anew or not path.exists() or _lacks_reversed(path, config):
         async with store.snapshot() as source:
-            await build(source, path, eol, reverse=config.query.leading_wildcard)
-    elif not await follow(store.snapshot, path, eol):
+            await build(source, path, eol, pace, reverse=config.query.leading_wildcard)
+    elif not await follow(store.snapshot, path, eol, pace):
         return
     logger.info("image %s is new", path)
 
@@ -278,7 +279,7 @@ async def _import_arin(store: "Store", conf: Path) -> None:
     from rwhoisd.formats import load
 
     # What the files say is served, as ARIN's server would: there is no guard against removals.
-    options = load.Options(author="rwhoisd", max_removals=1.0)
+    options = load.Options(author="rwhoisd", max_removals=1.0, progress=Pace("loading"))
     result = await load.import_if_changed(store, conf, options)
     if result is None:
         return
@@ -297,7 +298,8 @@ async def _load_zones(store: "Store", paths: Sequence[Path]) -> None:
     if (await store.settings()).get(ZONES_FINGERPRINT) == mark:
         return
     zones = [zone.read_zone(folder, number) for number, folder in enumerate(folders)]
-    results = await load.load_zones(store, zones, load.Options(author="rwhoisd", prune=True))
+    options = load.Options(author="rwhoisd", prune=True, progress=Pace("loading"))
+    results = await load.load_zones(store, zones, options)
     _raise_refused(results)
     _tell(f for area in results for f in area.findings)
     _tell_loaded("zones", results)

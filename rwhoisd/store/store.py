@@ -375,6 +375,12 @@ class Store:
         async with self._reading() as connection:
             return dict((await connection.execute(query)).all())
 
+    async def object_count(self) -> int:
+        """How many objects there are, in all areas; an index is gone through."""
+        query = select(func.count()).select_from(stored_object)
+        async with self._reading() as connection:
+            return (await connection.execute(query)).scalar_one()
+
     async def counts(self) -> list[Count]:
         """Objects per area (by position), class and source."""
         o, a = stored_object.c, authority_area.c
