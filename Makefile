@@ -20,7 +20,7 @@ serve: $(VENV)/.ready ## serve the sample zones of data/ on 127.0.0.1:4321
 
 test: check $(VENV)/.ready ## every check and every test
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n auto --cov --cov-report=
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/python -m coverage report
 
 check: lint types layers ## what needs no running

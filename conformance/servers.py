@@ -8,8 +8,13 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -97,14 +102,23 @@ class SpawnTarget:
 
     @asynccontextmanager
     async def _run(self, variant: Variant, place: Path) -> AsyncIterator[Endpoint]:
-        endpoint = Endpoint("127.0.0.1", _free_port("127.0.0.1"))
-        lay_out(place, variant, endpoint.port)
-        line = _filled(
-            self._command, {"dir": str(place), "port": str(endpoint.port), "mode": variant.mode}
-        )
-        async with _process(line, place) as process:
-            await _came_up(process, endpoint, place.parent / "output")
+        async with AsyncExitStack() as stack:
+            port = stack.enter_context(_held_port("127.0.0.1"))
+            try:
+                endpoint = await self._start(stack, variant, place, port)
+            except ServerError:  # perhaps it cannot listen where a port is held
+                endpoint = await self._start(stack, variant, place, _free_port("127.0.0.1"))
             yield endpoint
+
+    async def _start(
+        self, stack: AsyncExitStack, variant: Variant, place: Path, port: int
+    ) -> Endpoint:
+        endpoint = Endpoint("127.0.0.1", port)
+        lay_out(place, variant, port)
+        words = {"dir": str(place), "port": str(port), "mode": variant.mode}
+        process = await stack.enter_async_context(_process(_filled(self._command, words), place))
+        await _came_up(process, endpoint, place.parent / "output")
+        return endpoint
 
 
 class ArinTarget:
@@ -168,6 +182,15 @@ def _filled(command: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         command = command.replace("{" + name + "}", value)
     return command
+
+
+@contextmanager
+def _held_port(host: str) -> Iterator[int]:
+    """A port that the system gives to nobody else; who sets SO_REUSEADDR can listen there."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((host, 0))
+        yield int(holder.getsockname()[1])
 
 
 def _free_port(host: str) -> int:

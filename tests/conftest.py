@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +10,21 @@ from hypothesis import HealthCheck, settings
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+# What these run is measured by the other tests; measuring takes as long again as running it.
+_UNMEASURED = [Path(__file__).parent / name for name in ("conformance", "meta", "property")]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for a server that they started."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the measuring of coverage from those that run very much, and nothing of their own."""
+    for item in items:
+        if any(folder in item.path.parents for folder in _UNMEASURED):
+            item.add_marker("no_cover")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,9 @@ import pytest
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.objects import Object
 from rwhoisd.store import AreaChange, Store
+from rwhoisd.store.engines import BUSY_SECONDS
 from tests.store.kit import Clock, area, attempt, stored
+from tests.wire.process import PATIENCE_SECONDS
 
 AREAS = ("a.com", "b.com")
 
@@ -17,9 +19,9 @@ def _organization(area: str, name: str) -> Object:
     return Object(area, "organization", (("ID", f"{name}.{area}"), ("Org-Name", name)))
 
 
-async def _make(url: str) -> Store:
+async def _make(url: str, busy_seconds: float = BUSY_SECONDS) -> Store:
     """A store with two areas and a twin in each of them."""
-    store = await Store.open(url, create=True)
+    store = await Store.open(url, create=True, busy_seconds=busy_seconds)
     for name in AREAS:
         await attempt(
             store,
@@ -89,7 +91,10 @@ def test_changes_of_the_same_areas_in_any_order_never_stand_in_each_others_way(u
                 await change.add(_organization(name, f"o{tries}"))
                 await asyncio.sleep(0.01)
 
-        async with await _make(url) as store, await Store.open(url) as other:
+        async with (
+            await _make(url, PATIENCE_SECONDS) as store,
+            await Store.open(url, busy_seconds=PATIENCE_SECONDS) as other,
+        ):
             await asyncio.gather(
                 *(
                     at.run_all(names, add, author="", source="test")

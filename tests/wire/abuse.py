@@ -104,7 +104,7 @@ class Second:
 
 
 @contextmanager
-def while_answered(server: Process, *, growth: int = 64 << 20) -> Iterator[Second]:
+def while_answered(server: Process, *, growth: int = 96 << 20) -> Iterator[Second]:
     """A second client gets its answers during the block, from the same workers.
 
     ``growth``: octets that the workers may have more afterwards.

@@ -24,7 +24,7 @@ def _register(server: Process, lines: bytes) -> bytes:
 def test_a_long_registration_is_given_up(tmp_path: Path) -> None:
     """limits.spool_octets and limits.spool_lines; nothing of it is kept meanwhile."""
     limits = {"spool_octets": 20_000, "spool_lines": 100}
-    with abused(tmp_path, limits) as server, while_answered(server, growth=12 << 20):
+    with abused(tmp_path, limits) as server, while_answered(server, growth=16 << 20):
         answer = _register(server, (b"Org-Name: " + b"x" * 1000 + b"\r\n") * 20_000)
         assert b"%error 338 Invalid directive syntax: registration longer than 20000 oct" in answer
         answer = _register(server, b"a\r\n" * 1_000_000)
@@ -60,7 +60,7 @@ def test_open_registrations_of_all_together_are_bounded(tmp_path: Path) -> None:
                 assert piece
                 said += piece
 
-    with abused(tmp_path, limits) as server, while_answered(server, growth=16 << 20):
+    with abused(tmp_path, limits) as server, while_answered(server, growth=32 << 20):
         with many(server, 100) as clients:
             open_all(clients, record * 50)
             for client in clients:
