@@ -79,8 +79,15 @@ class Source(Protocol):
     async def serials(self) -> Mapping[str, TimeStamp]:
         """Area name → serial of its last journalled change, areas by position."""
 
+    async def soa_serials(self) -> Mapping[str, str | None]:
+        """Area name → Serial-Number that its SOA shows; None without SOA."""
+
     async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
-        """Those of ``areas`` that have these names, by name."""
+        """Those of ``areas`` that have these names, by name.
+
+        They differ from those of an earlier moment, but for the Serial-Number of the SOA, only
+        where ``changes`` tells of an ``Operation.AREA``.
+        """
 
     def objects(self, area: str) -> AsyncIterator[Sequence[StoredObject]]:
         """All objects of an area in batches, by class (schema order) and position."""

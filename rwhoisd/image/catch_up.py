@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -30,6 +30,7 @@ from rwhoisd.image.scopes import Pair, Scopes
 _log = logging.getLogger(__name__)
 _REBUILD_SHARE: Final = 4  # with more changes than a quarter of the objects a build is faster
 _REBUILD_FROM: Final = 50_000
+_Stored = dict[int, tuple[int, StoredObject | None]]  # row → area number, object or gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class _Wanted:
 
     serials: Mapping[str, TimeStamp]  # of the areas that changed, or are new
     areas: Mapping[int, AuthorityArea]  # the same ones, by number
-    stored: Mapping[int, tuple[int, StoredObject | None]]  # row → area number, object or gone
+    stored: _Stored
 
 
 async def catch_up(
@@ -168,45 +169,73 @@ async def _wanted(source: Source, image: Image) -> _Wanted | None:
     if any(serials[name] < serial for name, serial in known.items()):
         return None  # another database, or an older copy of it
     changed = {n: name for n, name in enumerate(serials) if serials[name] != known.get(name)}
-    definitions = await source.definitions(changed.values())
-    areas = {number: definitions[name] for number, name in changed.items()}
+    most = max(_REBUILD_FROM, image.object_count // _REBUILD_SHARE)
+    stored: _Stored = {}
+    old = {n: name for n, name in changed.items() if name in known}
+    new = {n: name for n, name in changed.items() if name not in known}
+    redefined = await _gather_changes(source, old, known, stored, most)
+    areas = await _definitions(source, image, changed, [*redefined, *new.values()])
     scopes = image.scopes.areas
     if not all(_alike(scopes[n], area) for n, area in areas.items() if n < len(scopes)):
         return None
-    most = max(_REBUILD_FROM, image.object_count // _REBUILD_SHARE)
-    stored: dict[int, tuple[int, StoredObject | None]] = {}
-    for number, name in changed.items():
-        if name in known:
-            await _changed_objects(source, number, name, known[name], stored)
-        else:
-            await _whole_area(source, number, name, stored)
-        if len(stored) > most:
-            return None
+    await _gather_areas(source, new, stored, most)
+    if len(stored) > most:
+        return None
     return _Wanted({name: serials[name] for name in changed.values()}, areas, stored)
 
 
-async def _whole_area(
+async def _gather_changes(
     source: Source,
-    number: int,
-    name: str,
-    stored: dict[int, tuple[int, StoredObject | None]],
-) -> None:
-    async for batch in source.objects(name):
-        stored.update((s.row, (number, s)) for s in batch)
+    areas: Mapping[int, str],
+    known: Mapping[str, TimeStamp],
+    stored: _Stored,
+    most: int,
+) -> list[str]:
+    """Note what became of objects since ``known``; the areas that changed themselves.
 
-
-async def _changed_objects(
-    source: Source,
-    number: int,
-    name: str,
-    after: TimeStamp,
-    stored: dict[int, tuple[int, StoredObject | None]],
-) -> None:
-    async for change in source.changes(name, after):
-        if change.operation is not Operation.AREA:
+    With more than ``most`` objects it ends early.
+    """
+    redefined: dict[str, None] = {}
+    for number, name in areas.items():
+        async for change in source.changes(name, known[name]):
+            if change.operation is Operation.AREA:
+                redefined[name] = None
+                continue
             obj = change.after
             kept = None if obj is None else StoredObject(change.row, change.position, obj)
             stored[change.row] = (number, kept)
+            if len(stored) > most:
+                return list(redefined)
+    return list(redefined)
+
+
+async def _gather_areas(
+    source: Source, areas: Mapping[int, str], stored: _Stored, most: int
+) -> None:
+    """Note all objects of areas; with more than ``most`` objects it ends early."""
+    for number, name in areas.items():
+        async for batch in source.objects(name):
+            stored.update((s.row, (number, s)) for s in batch)
+            if len(stored) > most:
+                return
+
+
+async def _definitions(
+    source: Source, image: Image, changed: Mapping[int, str], redefined: Collection[str]
+) -> dict[int, AuthorityArea]:
+    """Areas by number. Most have another Serial-Number only, and need not be read."""
+    found = await source.definitions(redefined) if redefined else {}
+    shown = await source.soa_serials()
+    return {
+        number: found.get(name) or _with_serial(image.area_at(number), shown[name])
+        for number, name in changed.items()
+    }
+
+
+def _with_serial(area: AuthorityArea, shown: str | None) -> AuthorityArea:
+    if area.soa is None or shown is None:
+        return area
+    return replace(area, soa=replace(area.soa, serial_number=shown))
 
 
 def _alike(before: AuthorityArea, now: AuthorityArea) -> bool:

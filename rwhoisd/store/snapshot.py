@@ -89,15 +89,18 @@ class Snapshot:
         self._connection = connection
         self._numbers: dict[str, int] = {}  # by folded name, in order
         self._serials: dict[str, TimeStamp] = {}
+        self._soa_serials: dict[str, str | None] = {}
         self._definitions: dict[str, AuthorityArea] = {}  # by folded name, as far as read
 
     async def start(self) -> "Snapshot":
         """Read the serials, which also fixes the moment that all later reads belong to."""
         a = authority_area.c
-        query = select(a.area_id, a.name, a.name_key, a.serial).order_by(a.position, a.area_id)
+        query = select(a.area_id, a.name, a.name_key, a.serial, a.soa_serial)
+        query = query.order_by(a.position, a.area_id)
         for row in (await self._connection.execute(query)).all():
             self._numbers[row.name_key] = row.area_id
             self._serials[row.name] = row.serial
+            self._soa_serials[row.name] = row.soa_serial
         return self
 
     async def areas(self) -> tuple[AuthorityArea, ...]:
@@ -107,6 +110,10 @@ class Snapshot:
     async def serials(self) -> Mapping[str, TimeStamp]:
         """Area name → serial of its last journalled change, areas by position."""
         return dict(self._serials)
+
+    async def soa_serials(self) -> Mapping[str, str | None]:
+        """Area name → Serial-Number that its SOA shows; None without SOA."""
+        return dict(self._soa_serials)
 
     async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
         """Areas of these names, by name."""

@@ -96,6 +96,10 @@ class MemorySource:
         """Area name → serial of its last change, areas by position."""
         return {a.name.text: self._serials[a.name.text] for a in await self.areas()}
 
+    async def soa_serials(self) -> Mapping[str, str | None]:
+        """Area name → Serial-Number of its SOA."""
+        return {a.name.text: a.soa.serial_number if a.soa else None for a in await self.areas()}
+
     async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
         """Areas of these names."""
         return {name: self._areas[name] for name in names}

@@ -220,6 +220,9 @@ class _Counting:
         self.asked.append("all areas")
         return await self._source.areas()
 
+    async def soa_serials(self) -> Mapping[str, str | None]:
+        return await self._source.soa_serials()
+
     async def definitions(self, names: Collection[str]) -> Mapping[str, AuthorityArea]:
         self.asked += names
         return await self._source.definitions(names)
@@ -243,12 +246,12 @@ def test_what_did_not_change_is_not_read_to_catch_up(tmp_path: Path) -> None:
             assert await caught_up(store) == []
             async with store.change(blocks[3], author="test", source="zone") as change:
                 await change.add(_network(blocks[3], "NEW"))
-            assert await caught_up(store) == [blocks[3]]
+            assert await caught_up(store) == []  # but for its serial it is as before
             async with store.change(blocks[1], author="test", source="zone") as change:
                 soa = Soa("", hostmaster="other@example.net")
                 await change.put_area(replace(_area(blocks[1], 1), soa=soa))
             await _fill(store, [_block(5)])
-            assert await caught_up(store) == [blocks[1], _block(5)]
+            assert sorted(await caught_up(store)) == sorted([blocks[1], _block(5)])
 
     asyncio.run(run())
 
