@@ -6,6 +6,7 @@ socket: a new configuration to serve by, or its end, which means that the superv
 
 import asyncio
 import gc
+import importlib
 import logging
 import os
 import pickle
@@ -259,6 +260,7 @@ def local_programs(config: Config) -> LocalPrograms:
 def _warm(image: Image) -> None:
     """What a start did without, so that no client waits for it."""
     parser.warm()
+    importlib.import_module("rwhoisd.service.forward")
     with suppress(OSError):  # a newer image has replaced it
         image.generation.warm()
 

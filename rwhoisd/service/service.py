@@ -28,7 +28,6 @@ from rwhoisd.service.desk import Desk, Desks
 from rwhoisd.service.directive import directive
 from rwhoisd.service.display import display
 from rwhoisd.service.external import external
-from rwhoisd.service.forward import Forwarded
 from rwhoisd.service.guardians import Guardians
 from rwhoisd.service.notify import notify
 from rwhoisd.service.pgp import payload, sealed
@@ -233,6 +232,8 @@ class Service:
             return self._queries.reply(found)
         if not found.referrals:
             return self._queries.reply(found)
+        from rwhoisd.service.forward import Forwarded  # a start does without it, see Worker
+
         forwarded = Forwarded(self.settings, self._context.ports, connector, line, peer.limit)
         return forwarded.reply(found)
 
