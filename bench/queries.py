@@ -305,7 +305,7 @@ def prepare(out: Path, count: int) -> Path:
     return folder
 
 
-class _Sink:
+class Sink:
     """A transport that throws away; it keeps the end of what was written."""
 
     def __init__(self) -> None:
@@ -341,7 +341,7 @@ class _Sink:
     resume_reading = write_eof = close = abort = pause_reading
 
 
-def _hub(folder: Path) -> Hub:
+def hub(folder: Path) -> Hub:
     """A hub as a worker has one, its query log written to nowhere."""
     config = configuration.build(
         {"compat": "rfc", "log": {"queries": "/dev/null"}, "limits": {"cache_octets": 0}}
@@ -371,8 +371,8 @@ def measure(out: Path, count: int, advance: Callable[[str], None]) -> list[Cost]
 async def _measure(folder: Path, kind: Kind, numbers: Numbers) -> Cost:
     lines = [f"{kind.line(numbers, n)}\r\n".encode() for n in range(_DIFFERENT)]
     random.Random(generate.QUERY_SEED).shuffle(lines)
-    hub, sink = _hub(folder), _Sink()
-    connection = hub.factory(0, "127.0.0.1:4321")()
+    served, sink = hub(folder), Sink()
+    connection = served.factory(0, "127.0.0.1:4321")()
     connection.connection_made(cast("asyncio.Transport", sink))
 
     async def ask(line: bytes) -> None:
@@ -397,7 +397,7 @@ async def _measure(folder: Path, kind: Kind, numbers: Numbers) -> Cost:
     while time.process_time() - began < _SECONDS:  # warm, and how many there are in that time
         await ask(lines[asked % len(lines)])
         asked += 1
-    hub.log.start()
+    served.log.start()
     octets, parts = sink.octets / asked, []
     for _ in range(_PARTS):
         began = time.process_time()
@@ -406,6 +406,6 @@ async def _measure(folder: Path, kind: Kind, numbers: Numbers) -> Cost:
             if not number % _LOGGED:
                 await asyncio.sleep(0)  # the log has its turn
         parts.append((time.process_time() - began) / asked * 1e6)
-    hub.log.close()
+    served.log.close()
     connection.connection_lost(None)
     return Cost(numbers.count, kind.name, median(parts), octets)
