@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench import datasets, load, queries, servers, upkeep
+from bench import datasets, load, pieces, queries, servers, upkeep
 from bench.errors import BenchError
 from bench.load import PATTERNS, Job
 from bench.servers import Server
@@ -68,6 +68,7 @@ class Results:
     startups: list[Startup] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     costs: list[queries.Cost] = field(default_factory=list)
+    pieces: list[pieces.Piece] = field(default_factory=list)
     figures: list[upkeep.Figure] = field(default_factory=list)
 
 
@@ -108,7 +109,8 @@ def setup_steps(settings: Settings) -> int:
     """Steps besides the runs: data for each number of objects, and loading it."""
     servers_up = len(settings.objects) * len(settings.measured_servers)
     kinds = len(settings.objects) * len(queries.KINDS)
-    return servers_up + (1 + kinds + 2 * len(settings.objects) if settings.with_ours else 0)
+    parts = len({min(settings.objects), max(settings.objects)})
+    return servers_up + (1 + kinds + parts + 2 * len(settings.objects) if settings.with_ours else 0)
 
 
 def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
@@ -132,6 +134,11 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
     for objects in settings.objects if settings.with_ours else ():
         with _told_only(results, f"kinds of queries among {objects} objects"):
             results.costs += queries.measure(settings.out, objects, advance)
+        if objects in (min(settings.objects), max(settings.objects)):
+            advance(f"{objects} objects: parts of a query")
+            with _told_only(results, f"parts of a query among {objects} objects"):
+                folder = queries.prepare(settings.out, objects)
+                results.pieces += pieces.measure(folder, objects)
     return results
 
 

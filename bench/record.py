@@ -13,6 +13,7 @@ from typing import Any, Final
 from bench import harness, load
 from bench.errors import BenchError
 from bench.harness import Results, Settings, Startup
+from bench.pieces import Piece
 from bench.queries import Cost
 from bench.stats import METRICS, RatioKey, Ratios, Sample, ratios
 
@@ -39,6 +40,7 @@ def describe(settings: Settings, results: Results) -> dict[str, Any]:
         "ratios": [asdict(key) | {"value": v} for key, v in ratios(results.samples).items()],
         "startups": [asdict(startup) for startup in results.startups],
         "costs": [asdict(cost) for cost in results.costs],
+        "pieces": [asdict(piece) for piece in results.pieces],
         "upkeep": [asdict(figure) for figure in results.figures],
         "samples": [asdict(sample) for sample in results.samples],
     }
@@ -129,6 +131,11 @@ def startups_of(run: dict[str, Any]) -> list[Startup]:
 def costs_of(run: dict[str, Any]) -> list[Cost]:
     """The costs of queries of a run that was read."""
     return [Cost(**row) for row in run["costs"]]
+
+
+def pieces_of(run: dict[str, Any]) -> list[Piece]:
+    """The parts of the query path of a run that was read."""
+    return [Piece(**row) for row in run.get("pieces", ())]
 
 
 def faults(samples: Iterable[Sample]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import plots, queries, record
+from bench import pieces, plots, queries, record
 from bench.harness import Startup
 from bench.load import PATTERNS
 from bench.stats import ARIN, ECHO, ONE_WORKER, OURS, RatioKey, Ratios, Sample, growth
@@ -189,6 +189,24 @@ def cost_table(costs: Sequence[queries.Cost]) -> Table:
     return _table("µs of CPU for a query, no sockets", _cost_heads(costs), _cost_rows(costs))
 
 
+def _piece_rows(found: Sequence[pieces.Piece]) -> Iterable[list[str]]:
+    """µs by query and part, a column for each number of objects."""
+    by_place = {(p.query, p.part, p.objects): p.microseconds for p in found}
+    sizes = sorted({p.objects for p in found})
+    for query in dict.fromkeys(p.query for p in found):
+        for part, text in pieces.PARTS.items():
+            yield [query, text, *(_figure(by_place[query, part, size]) for size in sizes)]
+
+
+def _piece_heads(found: Sequence[pieces.Piece]) -> list[str]:
+    return ["query", "what", *map(str, sorted({p.objects for p in found}))]
+
+
+def piece_table(found: Sequence[pieces.Piece]) -> Table:
+    """Where the time of an answer goes, for a terminal."""
+    return _table("µs of CPU by part, no sockets", _piece_heads(found), _piece_rows(found))
+
+
 def performance_page(run: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     """docs/performance.md for one run; ``pictures`` are the files of bench.plots beside it."""
     values, startups = record.ratios_of(run), record.startups_of(run)
@@ -217,6 +235,8 @@ def performance_page(run: dict[str, Any], pictures: Sequence[str] = ()) -> str:
         parts.append(_markdown(("pattern", "query", "CPU/answer, most ÷ fewest"), rows))
     if costs := record.costs_of(run):
         parts += [_COSTS, _markdown(_cost_heads(costs), _cost_rows(costs))]
+    if found := record.pieces_of(run):
+        parts += [_PIECES, _markdown(_piece_heads(found), _piece_rows(found)), _FINDINGS]
     if rows := list(_load_rows(startups)):
         parts += [_LOAD, _markdown(("objects", "seconds ÷ ARIN's"), rows)]
     if rows := list(_upkeep_rows(run)):
@@ -289,6 +309,18 @@ _COSTS = """
 Microseconds of CPU for a query among so many networks (`bench/queries.py`): connection, session,
 service, image and query log of a worker, without sockets and without the answer cache. They are
 of this machine; what counts is how they grow.
+"""
+
+_PIECES = """
+## Where the time goes
+
+Microseconds of CPU of each part of the way of a query (`bench/pieces.py`), again without sockets,
+the best of several runs, by the number of networks. What an answer costs over a socket beyond its
+packet or connection here is the kernel's and the event loop's.
+"""
+
+_FINDINGS = """
+@@
 """
 
 _LOAD = """
