@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import harness, plots, record, report
+from bench import harness, plots, queries, record, report
 from bench.errors import BenchError
 from bench.harness import Results, Settings
 
@@ -28,6 +28,7 @@ class Preset(NamedTuple):
 
 
 QUICK = Preset("1000", 1, 0.3, "8")
+KINDS_OBJECTS = "1000,100000"
 FULL = Preset("1000,100000,1000000", 3, 0.7, "8,1,64")
 
 
@@ -72,6 +73,10 @@ def main(
     without_ours: Annotated[
         bool, typer.Option("--without-ours", help="Leave rwhoisd out: try the harness alone.")
     ] = False,
+    only_kinds: Annotated[
+        bool,
+        typer.Option("--kinds", help="Only what each kind of query costs, in the process."),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write everything that was measured.")
     ] = None,
@@ -90,6 +95,9 @@ def main(
     Exit status 0: done, 1: a server failed or gave wrong answers, 2: usage.
     """
     preset = QUICK if quick else FULL
+    if only_kinds:
+        _show_kinds(out.resolve(), _numbers(objects or KINDS_OBJECTS))
+        return
     if not (quick or without_ours or json_file or report_file):
         json_file, report_file = DOCS / "performance.json", DOCS / "performance.md"
     settings = Settings(
@@ -117,6 +125,16 @@ def main(
         drawn = plots.write(report_file.parent, results.samples)
         report_file.write_text(report.performance_page(run, drawn), encoding="utf-8")
     raise typer.Exit(1 if record.faults(results.samples) else 0)
+
+
+def _show_kinds(out: Path, objects: list[int]) -> None:
+    console = Console(width=max(Console().width, TABLE_COLUMNS))
+    try:
+        costs = queries.measure(out, objects, lambda step: console.print(step, style="dim"))
+    except BenchError as error:
+        typer.echo(f"bench: {error}", err=True)
+        raise typer.Exit(1) from None
+    console.print(report.cost_table(costs))
 
 
 def _measure(settings: Settings, console: Console) -> Results:

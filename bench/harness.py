@@ -108,7 +108,7 @@ def job_count(settings: Settings) -> int:
 def setup_steps(settings: Settings) -> int:
     """Steps besides the runs: data for each number of objects, and loading it."""
     servers_up = len(settings.objects) * len(settings.measured_servers)
-    kinds = len(settings.objects) * len(queries.KINDS)
+    kinds = len(queries.KINDS)
     parts = len({min(settings.objects), max(settings.objects)})
     return servers_up + (1 + kinds + parts + 2 * len(settings.objects) if settings.with_ours else 0)
 
@@ -131,14 +131,13 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
             with _told_only(results, f"loading {objects} objects into PostgreSQL"):
                 results.figures += upkeep.loading_postgresql(dataset, results.figures)
         _measure_size(settings, dataset, program, results, advance)
-    for objects in settings.objects if settings.with_ours else ():
-        with _told_only(results, f"kinds of queries among {objects} objects"):
-            results.costs += queries.measure(settings.out, objects, advance)
-        if objects in (min(settings.objects), max(settings.objects)):
+    if settings.with_ours:
+        with _told_only(results, "kinds of queries"):
+            results.costs += queries.measure(settings.out, settings.objects, advance)
+        for objects in sorted({min(settings.objects), max(settings.objects)}):
             advance(f"{objects} objects: parts of a query")
             with _told_only(results, f"parts of a query among {objects} objects"):
-                folder = queries.prepare(settings.out, objects)
-                results.pieces += pieces.measure(folder, objects)
+                results.pieces += pieces.measure(settings.out, objects)
     return results
 
 

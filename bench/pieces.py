@@ -77,12 +77,12 @@ def _words_of(kind: str, numbers: queries.Numbers) -> list[str]:
     return [made[kind](n) for n in range(_LINES)]
 
 
-def measure(folder: Path, count: int) -> list[Piece]:
+def measure(out: Path, count: int) -> list[Piece]:
     """The parts of the three kinds of queries that the rounds have, among ``count`` networks.
 
-    ``folder``: what :func:`bench.queries.prepare` gave.
+    Raises: BenchError, when the machine is too busy.
     """
-    return asyncio.run(_measure(folder, queries.Numbers(count)))
+    return asyncio.run(_measure(queries.prepare(out, count), queries.Numbers(count)))
 
 
 async def _measure(folder: Path, numbers: queries.Numbers) -> list[Piece]:

@@ -27,10 +27,11 @@ FINGERPRINT_DIGITS: Final = 40  # at least, of what names one key and no other
 class Proofs:
     """What has been found out about one offer of a client, bounded whatever it asks for."""
 
-    __slots__ = ("_known", "_missed", "proven")
+    __slots__ = ("_known", "_missed", "memory", "proven")
 
     def __init__(self) -> None:
         self.proven = False  # it satisfied some guardian: it is no guess any more
+        self.memory: object = None  # of whoever compares it, from one request to the next
         self._known: dict[bytes, bool] = {}
         self._missed: dict[str, None] = {}
 

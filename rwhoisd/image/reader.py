@@ -45,6 +45,7 @@ from rwhoisd.query.parser import Names
 _log = logging.getLogger(__name__)
 _REFERRAL: Final = "Referral"
 _VIEWS: Final = 64  # kept views of a version
+_LINKS: Final = 256  # link referrals whose texts a version remembers
 _HIDDEN: Final = 50  # hidden keys that are passed over for each that may be found
 _LOOK_SECONDS: Final = 0.02  # between two looks whether a change was committed and not told of
 _ATTEMPTS: Final = 20  # to open what a builder may be replacing at the same moment
@@ -181,6 +182,7 @@ class Image:
         self.restricted = scopes.restricted  # whether there are clients who get a view
         self.sight = scopes.sight
         self._views: dict[Sight, Image] = {}
+        self._linked: dict[tuple[int, HierarchicalName], Sequence[str]] = {}
         self.version = (generation.number, head.counter)
         self.eol = head.eol.encode("ascii")
         self.conceals = not dialect_of(self.eol).searches_private
@@ -341,6 +343,10 @@ class Image:
         indexed = bool(flags & Flag.INDEXED)
         return Object(area, name, lines, source, indexed, entry.order)
 
+    def keys_of(self, record: int) -> list[tuple[bytes, int]]:
+        """Key and scope of each entry of a record, in no order."""
+        return self._renderers[self.pair(record)].keys(self.object(record))
+
     def place(self, record: int) -> tuple[int, int]:
         """Position and row of a record: its turn in a transfer."""
         entry = self._files.entry(record)
@@ -415,7 +421,13 @@ class Image:
         for place in keys.link_places(name, area.name.place, usable):
             found = self._get(keys.link_key(area_number, place), db=self.env.links)
             if found is not None:
-                return self._link_texts(int.from_bytes(found[keys.TAIL - 4 : keys.TAIL]), place)
+                link = int.from_bytes(found[keys.TAIL - 4 : keys.TAIL]), place
+                texts = self._linked.get(link)
+                if texts is None:
+                    if len(self._linked) >= _LINKS:
+                        self._linked.clear()
+                    texts = self._linked[link] = self._link_texts(*link)
+                return texts
         return ()
 
     def _link_texts(self, record: int, place: HierarchicalName) -> Sequence[str]:
@@ -471,6 +483,19 @@ class Image:
                     if scope >= end:
                         return
                     yield scope, int.from_bytes(entry[-4:])
+
+    def pairs_of(self, stored: bytes) -> Iterator[int]:
+        """Numbers of the pairs that have entries of a key, in their order; one step for each."""
+        flat = self.posting(stored)
+        if flat is not None:
+            yield from dict.fromkeys([self.scopes.pair_of(scope).number for scope in flat[::2]])
+            return
+        first = 0
+        with self.txn.cursor(self.env.many) as cursor:
+            while cursor.set_range_dup(stored, keys.scope_bytes(first)):
+                pair = self.scopes.pair_of(int.from_bytes(cursor.value()[:4]))
+                yield pair.number
+                first = pair.end
 
     def has_entry(self, stored: bytes, scope: int, record: int) -> bool:
         """Whether a long posting has an entry."""

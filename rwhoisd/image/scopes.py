@@ -7,6 +7,7 @@ class of an area; its scopes follow each other.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -99,6 +100,8 @@ class Plan:
     """Where a term looks in all: by pair, and the scopes of each index over all pairs.
 
     ``text``, ``networks`` and ``sounds`` are those scopes again, empty when the index has none.
+    ``classes`` are those of the pairs, each once however many areas share it. ``alone`` are the
+    indexes that one pair only looks into.
     """
 
     looks: tuple[Look, ...]
@@ -107,6 +110,8 @@ class Plan:
     text: frozenset[int] = field(init=False)
     networks: frozenset[int] = field(init=False)
     sounds: frozenset[int] = field(init=False)
+    classes: tuple[ClassDef, ...] = field(init=False)
+    alone: frozenset[IndexType] = field(init=False)
 
     def __post_init__(self) -> None:
         allowed: dict[IndexType, set[int]] = {}
@@ -117,6 +122,10 @@ class Plan:
         for name, kind in _PARTS:
             object.__setattr__(self, name, self.allowed.get(kind, frozenset()))
         object.__setattr__(self, "by_pair", {look.pair.number: look for look in self.looks})
+        classes = {id(look.pair.class_def): look.pair.class_def for look in self.looks}
+        object.__setattr__(self, "classes", tuple(classes.values()))
+        kinds = Counter(kind for look in self.looks for kind, _ in look.kinds)
+        object.__setattr__(self, "alone", frozenset(k for k, n in kinds.items() if n == 1))
 
 
 class Sight(NamedTuple):

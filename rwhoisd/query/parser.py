@@ -6,9 +6,9 @@ dialect which word is a class or an attribute, and refuses what is too complex.
 
 Two shortcuts stand before it, each held to what it is short for by tests/property/test_query.py.
 ``parse_plain`` makes a query of ``[CLASS] WORD[*]``, nearly all that is asked, in one step.
-``read_one_term`` reads other lines of one term by one regular expression. What is left goes
-through Lark behind a bounded cache. It is keyed by the line alone, as what is cached depends on
-nothing else: neither on a schema, nor on the dialect.
+``read_terms`` reads terms with "and" and "or" between them by one regular expression for each.
+What is left goes through Lark behind a bounded cache. It is keyed by the line alone, as what is
+cached depends on nothing else: neither on a schema, nor on the dialect.
 """
 
 import re
@@ -85,8 +85,8 @@ def parse(
 ) -> Query:
     """The query that ``line`` asks; the line end may be gone or not.
 
-    Cost:    1 µs for a plain line, 4 for others of one term; else 2 µs a term, and the first
-             time about 20 more.
+    Cost:    1 µs for a plain line; 4 for others of one term, and 3 for each more. What only
+             the grammar can read costs about 20 for each term the first time.
     Raises:  RwhoisError 350 (no query), 351 (too complex); in the rfc dialect also 341 (the
              first of two words is no class) and 320 (the word before "=" is no attribute).
              Nothing else, whatever the octets are.
@@ -120,6 +120,15 @@ PLAIN_NAMED: Final = re.compile(
     ([A-Z0-9_-]++) =
     (?: ([^\0-\x20\x7f=*"!.:]{1,400}+) | ([^\0-\x20\x7f=*"!]{1,400}+) )
     (\*)? \Z""",
+    re.VERBOSE,
+).match
+# The same for [CLASS] [ATTRIBUTE=]"TEXT[*]".
+PLAIN_QUOTED: Final = re.compile(
+    rb"""(?!-)
+    (?: ([A-Z0-9_-]++) [ ]++ )?
+    (?: ([A-Z0-9_-]++) = )?
+    "[ ]*+ (?: ([^\0-\x1f\x7f*".:]{1,400}+) | ([^\0-\x1f\x7f*"]{1,400}+) ) (\*)?"
+    \Z""",
     re.VERBOSE,
 ).match
 _EXACT: Final = Match.EXACT
@@ -168,38 +177,52 @@ def _term_text(term: Term) -> str:
 
 # ---------------------------------------------------------------- reading: no schema
 
-# The one-term forms [CLASS] [ATTRIBUTE "="] VALUE in upper case, VALUE a word or a quoted text,
-# a star at its end. Stricter than the grammar: what it leaves alone, the grammar reads.
-_ONE_TERM: Final = re.compile(
-    rb"""[ \t]*+
-    (?: ([A-Z0-9_-]++) [ \t]++ (?![ \t=]|!=) )?
+# [CLASS] TERM ("AND" TERM | "OR" TERM)* in upper case, a TERM being [ATTRIBUTE "="] VALUE, and
+# VALUE a word or a quoted text, a star at its end. Stricter than the grammar: what it leaves
+# alone, the grammar reads. One match is one term, with what stands in front and behind.
+_TERM: Final = rb"""
     (?: ([A-Z0-9_-]++) [ \t]*+ = [ \t]*+ )?
     (?: ("[^"*\0\r\n]++\*?"\*?) | ([^ \t=*"!\0\r\n]++\*?) )
-    [ \t]*+ \Z""",
-    re.VERBOSE,
-)
+    (?: [ \t]++ (AND|OR) [ \t]++ | [ \t]*+ \Z)"""
+_FIRST_TERM: Final = re.compile(
+    rb"[ \t]*+ (?: ([A-Z0-9_-]++) [ \t]++ (?![ \t=]|!=) )?" + _TERM, re.VERBOSE
+).match
+_NEXT_TERM: Final = re.compile(_TERM, re.VERBOSE).match
 
 
 def read_line(line: bytes) -> Line | None:
     """The words of ``line``; None when it is no query in any dialect (350)."""
     line = line.rstrip(b"\r\n").upper()  # bytes.upper: ASCII only, like the C locale
-    return read_one_term(line) or _LINES.read(line)
+    return read_terms(line) or _LINES.read(line)
 
 
-def read_one_term(line: bytes) -> Line | None:
-    """The words of a one-term line in upper case; None when the grammar has to look.
+def read_terms(line: bytes) -> Line | None:
+    """The words of a line in upper case of simple terms; None when the grammar has to look.
 
     Whatever it gives, ``read_by_grammar`` gives as well.
     """
-    match = _ONE_TERM.match(line)
+    match = _FIRST_TERM(line)
     if match is None:
         return None
-    head, attribute, quoted, word = match.groups()
-    if head in _KEYWORDS or attribute in _KEYWORDS or word in _KEYWORDS:
+    head, attribute, quoted, word, joint = match.groups()
+    if head in _KEYWORDS:
         return None
-    kind = "quoted" if quoted else "word"
-    piece = Piece(_decoded(attribute), False, kind, (quoted or word).decode("latin-1"))
-    return Line(_decoded(head), ((piece,),))
+    branches: list[tuple[Piece, ...]] = []
+    branch: list[Piece] = []
+    while True:
+        if attribute in _KEYWORDS or word in _KEYWORDS:
+            return None
+        kind = "quoted" if quoted else "word"
+        branch.append(Piece(_decoded(attribute), False, kind, (quoted or word).decode("latin-1")))
+        if joint != b"AND":
+            branches.append(tuple(branch))
+            if joint is None:
+                return Line(_decoded(head), tuple(branches))
+            branch = []
+        match = _NEXT_TERM(line, match.end())
+        if match is None:
+            return None
+        attribute, quoted, word, joint = match.groups()
 
 
 def _decoded(word: bytes | None) -> str | None:

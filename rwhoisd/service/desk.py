@@ -16,12 +16,13 @@ from rwhoisd.directory.names import (
     hierarchical_value,
     plain_address,
 )
+from rwhoisd.directory.phonetic import is_phonetic
 from rwhoisd.image.reader import Image
 from rwhoisd.image.scopes import Plan, Sight
 from rwhoisd.image.words import Found, Words
 from rwhoisd.protocol.lines import is_clean_query
 from rwhoisd.protocol.replies import OK_LINE, Reply, Told, error_line
-from rwhoisd.query.parser import PLAIN, PLAIN_NAMED
+from rwhoisd.query.parser import PLAIN, PLAIN_NAMED, PLAIN_QUOTED
 from rwhoisd.service.cache import AnswerCache
 from rwhoisd.service.query import Finding, QueryAnswerer
 
@@ -82,11 +83,13 @@ class Desk:
                 told = None if plan is None else self._word(plan, name, place, star)
             elif (match := PLAIN_NAMED(folded)) is not None:
                 told = self._named(*match.groups())
+            elif (match := PLAIN_QUOTED(folded)) is not None:
+                told = self._quoted(*match.groups())
             if told is None:
                 if match is None and not is_clean_query(line):
                     return None
                 begun = self._queries.begin(self.image, self.limit, line)
-                told = self._told(begun) if isinstance(begun, Reply) else None
+                told = self.told(begun) if isinstance(begun, Reply) else None
                 if told is None:
                     self._begun = (line, begun)
                     return None
@@ -102,7 +105,7 @@ class Desk:
 
     def keep(self, line: bytes, reply: Reply) -> None:
         """Keep an answer that took its time, if it is one piece and was asked for before."""
-        told = None if self._closed else self._told(reply)
+        told = None if self._closed else self.told(reply)
         if told is not None and is_clean_query(line):
             self._cache.put(line + self._mark, told)
 
@@ -110,7 +113,7 @@ class Desk:
         """Keep nothing from now on: what is kept is made from a newer version."""
         self._closed = True
 
-    def _told(self, reply: Reply) -> Told | None:
+    def told(self, reply: Reply) -> Told | None:
         """The reply as it goes out; None when it has more parts, or closes the connection."""
         code = reply.code
         if reply.more is not None:
@@ -141,6 +144,31 @@ class Desk:
             return None  # the dialect decides whether that is a value
         class_name = None if head is None else scopes.names.heads[head]
         return self._word(scopes.plan(class_name, folded), name, place, star)
+
+    def _quoted(
+        self,
+        head: bytes | None,
+        attribute: bytes | None,
+        name: bytes | None,
+        place: bytes | None,
+        star: bytes | None,
+    ) -> Told | None:
+        """The same for ``[CLASS] [ATTRIBUTE=]"TEXT[*]"``."""
+        scopes = self.image.scopes
+        plan = self._plans.get(head)
+        if attribute is not None and plan is not None:
+            folded = attribute.lower().decode("ascii")
+            if attribute in self._reserved or folded not in scopes.names.attributes:
+                return None
+            plan = scopes.plan(None if head is None else scopes.names.heads[head], folded)
+        if plan is None:
+            return None
+        if not star:  # blanks before a star count
+            name, place = name and name.rstrip(b" "), place and place.rstrip(b" ")
+        text = name or place
+        if not text or (plan.sounds and is_phonetic(text.decode("latin-1"))):
+            return None
+        return self._word(plan, name, place, star)
 
     def _word(
         self, plan: Plan, name: bytes | None, place: bytes | None, star: bytes | None

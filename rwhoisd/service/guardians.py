@@ -49,14 +49,43 @@ Check = Callable[[], bool]  # takes its time
 # Hashes computed for one request; guardians beyond count as not satisfied, until the next one.
 MOST_HASHES: Final = 16
 _ASKED: Final = 256  # guardians of an area that are asked before private lines are searched
+_REMEMBERED: Final = 16  # guardians kept from one request to the next, about a kB each
 _MISSED: Final = 1024  # guardians of one request that are counted as failures
 TRY_LATER: Final = "too many failed authentications, try later"
+
+
+class _Memory:
+    """What an offer was compared with in one version of an image."""
+
+    __slots__ = ("found", "hashed", "held", "version")
+
+    def __init__(self, version: tuple[int, int]) -> None:
+        self.version = version
+        self.found: dict[str, Object | None] = {}
+        self.held: dict[str, bool] = {}
+        self.hashed: set[str] = set()  # guardians that keep a hash
+
+
+def _memory_of(credentials: Credentials | None, version: tuple[int, int]) -> _Memory:
+    """What was compared by requests before, if it still holds and is not too much."""
+    if credentials is None:
+        return _Memory(version)
+    memory = credentials.proofs.memory
+    if (
+        not isinstance(memory, _Memory)
+        or memory.version != version
+        or len(memory.found) > _REMEMBERED
+        or len(memory.held) > _REMEMBERED
+    ):
+        memory = credentials.proofs.memory = _Memory(version)
+    return memory
 
 
 class Guardians:
     """The guardians of one image against the credentials of one client, for one request.
 
-    Remembers what it found: an area's guardians are asked for each of its objects. A hashed
+    Remembers what it found: an area's guardians are asked for each of its objects, and in the
+    next request as well, while the image is the same. A hashed
     secret is not compared here and now. Its guardian counts as not satisfied at first and is
     left in ``undecided``; ``decided`` has the hashes computed aside and asks again.
 
@@ -72,11 +101,10 @@ class Guardians:
         self._address = peer.address
         self._ports = ports
         self._credentials = credentials
-        self._found: dict[str, Object | None] = {}
-        self._held: dict[str, bool] = {}
+        memory = _memory_of(credentials, image.version)
+        self._found, self._held, self._hashed = memory.found, memory.held, memory.hashed
         self._undecided: dict[bytes, Check] = {}
         self._in_vain: dict[bytes, Check] = {}  # what a guess has to wait for besides
-        self._hashed: set[str] = set()  # guardians that keep a hash
         self._missed: dict[str, None] = {}
         self._hashes = MOST_HASHES
         self._require_patience()

@@ -24,6 +24,7 @@ class Found(NamedTuple):
     image: Image
     hits: Hits
     referrals: Sequence[str]
+    query: Query
     personal: bytes | None = None  # the records as the client gets to see them, if it is somebody
 
     @property
@@ -71,14 +72,13 @@ class QueryAnswerer:
         hits = yield from searching(image, query, limit, scan=self.settings.allowed.scan)
         return self._found(image, query, hits)
 
-    def find_as(self, guardians: Guardians, found: Found, limit: int, line: bytes) -> Found:
+    def find_as(self, guardians: Guardians, found: Found, limit: int) -> Found:
         """What a client finds that may satisfy guardians, in full where it does.
 
         ``found`` is what everybody finds. Private lines are searched only once the client has
         satisfied a guardian. Raises as ``finding``.
         """
-        image = found.image
-        query = self._parsed(image, line)
+        image, query = found.image, found.query
         records = guardians.records(found.hits.records)
         if depends_on_eyes(image, query) and guardians.satisfies_any():
             hits = search(image, query, limit, guardians.sees, scan=self.settings.allowed.scan)
@@ -91,7 +91,7 @@ class QueryAnswerer:
 
     def _found(self, image: Image, query: Query, hits: Hits) -> Found:
         texts = () if self.settings.skip_referrals else self._referrals.texts(image, query)
-        return Found(image, hits, texts)
+        return Found(image, hits, texts, query)
 
     def reply(self, found: Found) -> Reply:
         """The reply that tells what was found."""

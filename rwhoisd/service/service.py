@@ -6,11 +6,13 @@ as a reply; an exception that leaves ``handle`` is a fault of ours.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.image.reader import Image, ImageReader
 from rwhoisd.protocol.directives import X_HANDLER, DirectiveTable
+from rwhoisd.protocol.lines import is_clean_query
 from rwhoisd.protocol.payload import Sealing
 from rwhoisd.protocol.replies import Reply, Told, banner, error
 from rwhoisd.protocol.requests import (
@@ -131,11 +133,13 @@ class Service:
         """What answers lines of this client, from one version of the directory.
 
         It gives what ``handle`` gives for a query, as it goes out; None for a line that may be no
-        query (``lines.is_clean_query``), or has a long answer. No desk, when the client is
-        somebody: ask ``handle``.
+        query (``lines.is_clean_query``), or has a long answer. No desk, when the client has
+        referrals followed or wants sealed answers: ask ``handle``.
         """
-        if peer.credentials is not None or (peer.forward and self._follows) or peer.sealing:
+        if (peer.forward and self._follows) or peer.sealing:
             return None
+        if peer.credentials is not None:
+            return partial(self._personal_answer, peer)
         return self._desk_of(peer).answer
 
     def renew(self) -> None:
@@ -148,6 +152,24 @@ class Service:
         if desk is not None and desk.image.version != newest:
             self._last_desk = None
             self._desks.clear()
+
+    def _personal_answer(self, peer: Peer, line: bytes) -> Told | None:
+        """What ``_personal_query`` tells a client that is somebody, if nothing has to wait."""
+        if not is_clean_query(line):
+            return None
+        desk = self._desk_of(peer)
+        try:
+            found = at_once(self._queries.finding(desk.image, peer.limit, line))
+            if found is None:
+                return None
+            guardians = Guardians(desk.image, peer, self._context.ports, peer.credentials)
+            found = self._queries.find_as(guardians, found, peer.limit)
+            if guardians.undecided:
+                return None
+            guardians.settle()
+        except RwhoisError as failure:
+            return desk.told(error(failure))
+        return desk.told(self._queries.reply(found))
 
     def _desk_of(self, peer: Peer) -> Desk:
         image = self._reader.current()
@@ -206,7 +228,7 @@ class Service:
             return self._told(peer, line, found)
         try:
             guardians = Guardians(image, peer, self._context.ports, peer.credentials)
-            public, found = found, self._queries.find_as(guardians, found, peer.limit, line)
+            public, found = found, self._queries.find_as(guardians, found, peer.limit)
         except RwhoisError as failure:
             return error(failure)
         if guardians.undecided:
@@ -219,9 +241,7 @@ class Service:
     ) -> Reply:
         """The answer when it is known whom the client satisfies. Raises: RwhoisError 401."""
         limit = peer.limit
-        found = await guardians.decided(
-            lambda: self._queries.find_as(guardians, public, limit, line)
-        )
+        found = await guardians.decided(lambda: self._queries.find_as(guardians, public, limit))
         reply = self._told(peer, line, found)
         return reply if isinstance(reply, Reply) else await reply
 

@@ -16,7 +16,7 @@ from rwhoisd.query.parser import (
     parse,
     parse_plain,
     read_by_grammar,
-    read_one_term,
+    read_terms,
     resolve,
     text,
 )
@@ -72,18 +72,33 @@ ONE_TERM = st.builds(
 
 
 @given(
-    line=st.one_of(ONE_TERM.map(lambda s: s.encode("latin-1")), LINES, st.binary(max_size=40)).map(
-        bytes.upper
-    )
+    line=st.one_of(
+        ONE_TERM.map(lambda s: s.encode("latin-1")),
+        st.lists(ONE_TERM, min_size=2, max_size=4)
+        .flatmap(
+            lambda terms: st.sampled_from([" and ", " OR ", " or  ", "and "]).map(
+                lambda joint: joint.join(terms)
+            )
+        )
+        .map(lambda s: s.encode("latin-1")),
+        LINES,
+        st.binary(max_size=40),
+    ).map(bytes.upper)
 )
 @example(line=b"CONTACT NAME=X")
 @example(line=b"AND X")
 @example(line=b"CONTACT AND")
 @example(line=b"OR=X")
 @example(line=b'ID ="A B*"*')
+@example(line=b"X AND AND")
+@example(line=b"X AND AND AND Y")
+@example(line=b"X OR AND=Y")
+@example(line=b"X AND =Y")
+@example(line=b"CONTACT X AND ID = Y OR Z*")
+@example(line=b'ID="A AND B" AND "C"')
 def test_the_shortcut_agrees_with_the_grammar(line: bytes) -> None:
     """What the shortcut reads, the grammar reads the same."""
-    read = read_one_term(line)
+    read = read_terms(line)
     if read is not None:
         assert read == read_by_grammar(line)
 
@@ -121,7 +136,20 @@ def test_the_shortcut_takes_the_common_forms(value: str) -> None:
     forms = ["{}", "contact {}", "name={}", "contact name={}", 'name="{}"', 'contact "a {}"']
     for form in forms:
         line = form.format(value).encode().upper()
-        assert read_one_term(line) is not None or b"AND" in line or b"OR" in line
+        assert read_terms(line) is not None or b"AND" in line or b"OR" in line
+
+
+@given(
+    words=st.lists(st.from_regex(r"[x-z0-9.]{1,8}\*?", fullmatch=True), min_size=2, max_size=5),
+    joint=st.sampled_from(["and", "or"]),
+    form=st.sampled_from(["{}", "name={}", "name = {}", 'name="a {}"']),
+)
+def test_the_shortcut_takes_simple_terms(words: list[str], joint: str, form: str) -> None:
+    line = f" {joint} ".join(map(form.format, words)).encode().upper()
+    for whole in (line, b"CONTACT " + line):
+        read = read_terms(whole)
+        assert read is not None
+        assert sum(map(len, read.branches)) == len(words)
 
 
 # ---------------------------------------------------------------- a second opinion

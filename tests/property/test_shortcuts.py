@@ -94,13 +94,23 @@ MORE = [
     "jos\xe9",
 ]
 NAMES = ["", "", "name=", "N=", "email=", "id=", "IP-Network=", "network-name=", "contact=", "x="]
-LINES = st.builds(
+QUOTED = st.builds(
+    '{}{}"{}{}{}{}"'.format,
+    st.sampled_from(CLASSES),
+    st.sampled_from(NAMES),
+    st.sampled_from(["", "", " ", "\t"]),
+    st.sampled_from([*WORDS, *MORE, "jane d", "a=b", "JANE DOE", "!"]) | VALUES,
+    st.sampled_from(["", "", " ", "  ."]),
+    st.sampled_from(["", "", "*", "**", '"*']),
+)
+TERMS = st.builds(
     "{}{}{}{}".format,
     st.sampled_from(CLASSES),
     st.sampled_from(NAMES),
     st.sampled_from([*WORDS, *MORE]) | VALUES,
     st.sampled_from(["", "", "*", "**", " ", "=a", " or ten"]),
-).map(lambda line: line.encode("latin-1"))
+)
+LINES = (QUOTED | TERMS).map(lambda line: line.encode("latin-1"))
 
 
 @given(

@@ -15,9 +15,10 @@ def test_each_kind_is_answered_with_what_it_says(
 ) -> None:
     monkeypatch.setattr(queries, "_SECONDS", 0.002)
     steps: list[str] = []
-    found = queries.measure(tmp_path, 2_000, steps.append)
-    assert [cost.kind for cost in found] == [kind.name for kind in queries.KINDS]
-    assert len(steps) == len(found)
+    found = queries.measure(tmp_path, [1_000, 2_000], steps.append)
+    assert len(steps) == len(queries.KINDS)
+    told = [(cost.kind, cost.objects) for cost in found]
+    assert told == [(kind.name, n) for kind in queries.KINDS for n in (1_000, 2_000)]
     assert all(cost.microseconds > 0 and cost.octets > 0 for cost in found)
     by_kind = {cost.kind: cost.octets for cost in found}
     assert by_kind["below"] > 100 * by_kind["name"]
@@ -27,7 +28,7 @@ def test_a_wrong_answer_is_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyP
     wrong = queries.Kind("wrong", "", lambda d, n: d.name(n), 2, 2)
     monkeypatch.setattr(queries, "KINDS", (wrong,))
     with pytest.raises(BenchError, match="wrong: 'ACME-"):
-        queries.measure(tmp_path, 200, lambda _: None)
+        queries.measure(tmp_path, [200], lambda _: None)
 
 
 def test_an_image_is_made_once(tmp_path: Path) -> None:
