@@ -155,8 +155,8 @@ def _show(console: Console, run: dict[str, object], results: Results) -> None:
         console.print(report.startup_table(results.startups))
     if results.costs:
         console.print(report.cost_table(results.costs))
-    if results.pieces:
-        console.print(report.piece_table(results.pieces))
+    if results.parts:
+        console.print(report.piece_table(results.parts))
     if results.figures:
         console.print(report.upkeep_table(results.figures))
     if values := record.ratios_of(run):

@@ -68,7 +68,7 @@ class Results:
     startups: list[Startup] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     costs: list[queries.Cost] = field(default_factory=list)
-    pieces: list[pieces.Piece] = field(default_factory=list)
+    parts: list[pieces.Piece] = field(default_factory=list)
     figures: list[upkeep.Figure] = field(default_factory=list)
 
 
@@ -137,7 +137,7 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
         for objects in sorted({min(settings.objects), max(settings.objects)}):
             advance(f"{objects} objects: parts of a query")
             with _told_only(results, f"parts of a query among {objects} objects"):
-                results.pieces += pieces.measure(settings.out, objects)
+                results.parts += pieces.measure(settings.out, objects)
     return results
 
 

@@ -40,7 +40,7 @@ def describe(settings: Settings, results: Results) -> dict[str, Any]:
         "ratios": [asdict(key) | {"value": v} for key, v in ratios(results.samples).items()],
         "startups": [asdict(startup) for startup in results.startups],
         "costs": [asdict(cost) for cost in results.costs],
-        "pieces": [asdict(piece) for piece in results.pieces],
+        "pieces": [asdict(piece) for piece in results.parts],
         "upkeep": [asdict(figure) for figure in results.figures],
         "samples": [asdict(sample) for sample in results.samples],
     }
