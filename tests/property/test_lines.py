@@ -69,7 +69,7 @@ class MemoryTransport(asyncio.Transport):
             self.protocol.pause_writing()
 
     def empty(self) -> None:
-        self.room = 1 << 60
+        self.room = MUCH
         if self._full and self.protocol:
             self._full = False
             self.protocol.resume_writing()
@@ -121,6 +121,7 @@ ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\n", b"", b" \r\n"])
 DATA = st.lists(st.lists(st.builds(bytes.__add__, LINES, ENDS), max_size=7).map(b"".join))
 HOLD = b"-holdconnect on\r\n"
 NOW = 1e6
+MUCH = 1 << 60  # octets
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +137,12 @@ def reader() -> ImageReader:
     compat=st.sampled_from(["arin", "rfc"]),
     queries=st.sampled_from([0, 0, 3]),
     batch=st.sampled_from([1, 3, 64]),
-    room=st.sampled_from([0, 1000, 1 << 60]),
+    room=st.sampled_from([0, 1000, MUCH]),
     draining=st.booleans(),
 )
-@example([b"ten\nfault\nten\n"], True, "arin", 0, 64, 1 << 60, False)
-@example([b"ten\r\nten\r\nten\r\nten\r\nten\r\n"], True, "arin", 3, 64, 1 << 60, False)
+@example([b"ten\nfault\nten\n"], True, "arin", 0, 64, MUCH, False)
+@example([b"ten\r\nten\r\nten\r\nten\r\nten\r\n"], True, "arin", 3, 64, MUCH, False)
+@example([b"ten\r\n" * 6, b"ten\r\n-limit 1\r\n"], True, "arin", 0, 3, 1000, False)
 @example([b"ten\r\nten\r\nten\r\nten\r\n-limit 1\r\nj*\r\n"], True, "rfc", 0, 3, 0, True)
 def test_lines_answered_at_once_are_answered_the_same(
     reader: ImageReader,
@@ -200,5 +202,7 @@ async def conversation(
     peer = connection._session.peer
     switched = (peer.limit, peer.holdconnect, peer.forward, connection._session.closing)
     charged = max(max(0, round((due - NOW) / 20)) for due in table.due)  # queries
-    found = (transport.written, transport.events, states, switched, charged)
-    return (*found, entries, list(table.counters[0]))
+    found = (transport.written, transport.events, switched, charged)
+    # When it becomes full amid a chunk it depends on what was written together what waits.
+    paces = states if room in (0, MUCH) else []
+    return (*found, paces, entries, list(table.counters[0]))
