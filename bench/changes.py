@@ -21,7 +21,7 @@ from bench import datasets, generate, load
 from bench.errors import BenchError
 from bench.load import PATTERNS, Job
 from bench.servers import Server
-from bench.stats import OURS
+from bench.stats import OURS, Sample
 
 if TYPE_CHECKING:
     from rwhoisd.directory.changes import StoredObject
@@ -142,8 +142,8 @@ def _stream(dataset: datasets.Dataset, server: Server, program: Path) -> Iterato
     """Queries without changes, with, and without again; what the image came to."""
     seconds = FULL_SECONDS if dataset.count >= _FULL_FROM else _SHORT_SECONDS
 
-    def slowest(run_seconds: float) -> float:
-        """Microseconds that one query in a hundred takes longer than."""
+    def asked(run_seconds: float) -> Sample:
+        """What queries take meanwhile."""
         job = Job(
             objects=dataset.count,
             server=OURS,
@@ -156,30 +156,33 @@ def _stream(dataset: datasets.Dataset, server: Server, program: Path) -> Iterato
             round=0,
             seconds=run_seconds,
         )
-        return load.run(program, job).p99_us
+        return load.run(program, job)
 
-    without = [slowest(seconds / 4)]
+    without = [asked(seconds / 4)]
     before = dataset.image_octets(ours=True)
     state = dataset.folder / "state"
     command = [sys.executable, "-m", __name__, str(state / "store.sqlite"), str(state / "image")]
     command += [str(seconds + 1), str(RATE)]
     writer = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
-        with_changes = slowest(seconds)
+        beside = asked(seconds)
     finally:
         told, _ = writer.communicate(timeout=seconds + 60)
     if writer.returncode:
         raise BenchError(f"{' '.join(command)} ended with {writer.returncode}")
     after = dataset.image_octets(ours=True)
-    without.append(slowest(seconds / 4))
+    without.append(asked(seconds / 4))
     made = json.loads(told)
     rate = made["changes"] / made["seconds"]
     yield Found(f"changes a second for {seconds:.0f} s ÷ {RATE}", rate, "/s", rate / RATE)
     yield Found("longest of its transactions, image included", made["longest"] * 1000, "ms")
-    usual = median(without)
+    p99 = median(sample.p99_us for sample in without)
     yield Found(
-        "p99 of held queries beside changes ÷ without", with_changes, "µs", with_changes / usual
+        "p99 of held queries beside changes ÷ without", beside.p99_us, "µs", beside.p99_us / p99
     )
+    cpu = median(sample.server_us_per_answer for sample in without)
+    what = "server CPU of a held query beside changes ÷ without"
+    yield Found(what, beside.server_us_per_answer, "µs", beside.server_us_per_answer / cpu)
     yield Found(
         f"image after {made['changes']} changes ÷ before", after / 1e6, "MB", after / before
     )
