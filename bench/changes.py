@@ -36,6 +36,15 @@ _CHANGED: Final = 2_000  # objects that change again and again
 _AT_ONCE: Final = 1_000  # changes of one transaction at most
 _PACE_SECONDS: Final = 0.05  # between two transactions
 _CLIENTS: Final = 8
+_WINDOWS: Final = (
+    4  # of each kind, equally long: the median of them counts, as one may be disturbed
+)
+_WARM_SECONDS: Final = 5.0
+_FELT: Final = (
+    ("p99 of held queries", "p99_us", "µs"),
+    ("p50 of held queries", "p50_us", "µs"),
+    ("server CPU of a held query", "server_us_per_answer", "µs"),
+)
 _PATTERN: Final = PATTERNS["held"]
 _COMPACTED_SECONDS: Final = 45.0  # the supervisor looks every five, and waits 30 between two
 _SECONDS: Final = 10.0  # for an answer
@@ -158,31 +167,32 @@ def _stream(dataset: datasets.Dataset, server: Server, program: Path) -> Iterato
         )
         return load.run(program, job)
 
-    without = [asked(seconds / 4)]
+    part = seconds / _WINDOWS
+    # A server that has just begun reads its image and looks at its data: ten times the p99.
+    asked(max(_WARM_SECONDS, part))
+    without = [asked(part) for _ in range(_WINDOWS // 2)]
     before = dataset.image_octets(ours=True)
     state = dataset.folder / "state"
     command = [sys.executable, "-m", __name__, str(state / "store.sqlite"), str(state / "image")]
-    command += [str(seconds + 1), str(RATE)]
+    command += [str(seconds + _WINDOWS), str(RATE)]  # the generator warms up for each window
     writer = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
-        beside = asked(seconds)
+        beside = [asked(part) for _ in range(_WINDOWS)]
     finally:
         told, _ = writer.communicate(timeout=seconds + 60)
     if writer.returncode:
         raise BenchError(f"{' '.join(command)} ended with {writer.returncode}")
     after = dataset.image_octets(ours=True)
-    without.append(asked(seconds / 4))
+    without += [asked(part) for _ in range(_WINDOWS // 2)]
     made = json.loads(told)
     rate = made["changes"] / made["seconds"]
     yield Found(f"changes a second for {seconds:.0f} s ÷ {RATE}", rate, "/s", rate / RATE)
     yield Found("longest of its transactions, image included", made["longest"] * 1000, "ms")
-    p99 = median(sample.p99_us for sample in without)
-    yield Found(
-        "p99 of held queries beside changes ÷ without", beside.p99_us, "µs", beside.p99_us / p99
-    )
-    cpu = median(sample.server_us_per_answer for sample in without)
-    what = "server CPU of a held query beside changes ÷ without"
-    yield Found(what, beside.server_us_per_answer, "µs", beside.server_us_per_answer / cpu)
+    for name, field, unit in _FELT:
+        usual = median(getattr(sample, field) for sample in without)
+        felt = median(getattr(sample, field) for sample in beside)
+        yield Found(f"{name} without changes", usual, unit)
+        yield Found(f"{name} beside changes ÷ without", felt, unit, felt / usual)
     yield Found(
         f"image after {made['changes']} changes ÷ before", after / 1e6, "MB", after / before
     )
