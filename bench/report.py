@@ -320,7 +320,32 @@ packet or connection here is the kernel's and the event loop's.
 """
 
 _FINDINGS = """
-@@
+What the profiles found (cProfile and the table above for what is ours, `strace -c` for the system
+calls), where more is paid than echo pays:
+
+- **A connection for each query.** Beside what echo does there are two system calls: `shutdown`,
+  and the `read` that sees the client's end. An answer in flight must not be destroyed by a reset
+  when its client still sends something, so our side is ended first and the socket is closed
+  behind the client's. Closing at once would save both, and lose answers. The rest is the making
+  of connection, session and limits.
+- **Held, one query at a time.** A packet costs the same whether it has one line or sixteen: line
+  ends, limits, the clock for the log, the next idle limit. It is the difference between "packet"
+  and "line of 16".
+- **Pipelined.** Echo multiplies a constant, which costs it next to nothing for a line, so this
+  ratio is all Python of ours: one expression, one look, one entry for the log.
+- **Addresses.** One look for each prefix length in use below /16, then four records are copied
+  together. The chain of enclosing networks is not stored with each network, as a changed /8
+  would then rewrite everything below it (ADR 0003).
+- **Prefixes.** Twenty keys are read one after the other, which is most of their price. They are
+  one slice of the records only where records lie in the order of their names.
+
+What was done about it last, with what it bought by the least of many runs in one hour: the row of
+limits of a client is remembered (coming and going from 4.1 to 2.2 µs), a session makes less
+(1.8 to 1.0), values of a range are read without their keys and neighbours are seen before
+doubles (the look for a prefix from 9.8 to 7.5), link referrals are looked for by number (an
+address from 12.2 to 9.3). A connection as a whole went from 16.0 to 9.6 µs of ours.
+
+Not tried: records in the order of names, an index of address ranges, native code.
 """
 
 _LOAD = """
