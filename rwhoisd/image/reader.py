@@ -35,6 +35,7 @@ from rwhoisd.image.folder import (
     is_changing,
     read_manifest,
 )
+from rwhoisd.image.memory import populate
 from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import floor_boundary
 from rwhoisd.image.records import RecordFiles
@@ -80,7 +81,7 @@ class Generation:
         for name in files:
             with (self.place / name).open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        self.files.populate()
+        populate(self.place)
 
     def version(self) -> "Image":
         """The version that is committed now."""

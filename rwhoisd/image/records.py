@@ -26,8 +26,6 @@ ENTRY_OCTETS: Final = _ENTRY.size
 _TABLE_HEADER: Final = b"rwhoisd objects\n".ljust(ENTRY_OCTETS, b"\0")
 _FLAGS_AT: Final = 24  # in an entry; with the class number above them
 _BUFFERED: Final = 1 << 20
-_MADV_POPULATE_READ: Final = 22  # not in the module mmap before Python 3.13
-_POPULATED: Final = 1 << 21  # at once: nothing else is done meanwhile
 
 
 class Entry(NamedTuple):
@@ -104,17 +102,6 @@ class RecordFiles:
             and len(self.offsets) > records
             and len(self._table) >= (records + 1) * ENTRY_OCTETS
         )
-
-    def populate(self) -> None:
-        """Map all of the records, as far as the system can (Linux 5.14), and not just as they are
-        read: finding each page for the first time costs about as much as an answer."""
-        for start in range(0, len(self.data), _POPULATED):
-            try:
-                self.data.madvise(
-                    _MADV_POPULATE_READ, start, min(_POPULATED, len(self.data) - start)
-                )
-            except OSError:
-                return
 
     def record(self, number: int) -> bytes:
         """A record's public view."""

@@ -25,7 +25,7 @@ from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
 from rwhoisd.directory.names import ADDRESS_BITS, Network
 from rwhoisd.image.environment import looks_damaged
-from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.image.reader import Generation, Image, ImageReader
 from rwhoisd.protocol.spool import Room
 from rwhoisd.query import parser
 from rwhoisd.server import pgp, settings, tls
@@ -109,6 +109,7 @@ class Worker:
         self._control = control
         self._host = host
         self._supervisor = supervisor
+        self._warmed = 0  # number of the generation that was brought into memory last
 
     def run(self) -> None:
         """Serve until the supervisor says otherwise. Raises: OSError, ImageError at start."""
@@ -145,11 +146,9 @@ class Worker:
         ]
         self._log.start()
         self._hub.sweep()
-        self._renew()
         with suppress(ConnectionError):  # the supervisor is gone, which we hear next
             self._control.send(frame(_ready(self._reader.current())))
-        # A daemon, so that nobody waits for it to end.
-        threading.Thread(target=_warm, args=[self._reader.current()], daemon=True).start()
+        self._renew()
         await self._stop.wait()
         await asyncio.sleep(_ACCEPT_SECONDS)
         for server in servers:
@@ -190,8 +189,16 @@ class Worker:
         )
 
     def _renew(self) -> None:
-        """Let go of versions of the image that are not the newest, also when nobody asks."""
+        """Let go of versions of the image that are not the newest, also when nobody asks.
+
+        The files of a new generation are brought into memory aside.
+        """
         self._hub.manners.service.renew()
+        image = self._reader.current()
+        if image.generation.number != self._warmed:
+            self._warmed = image.generation.number
+            # A daemon, so that nobody waits for it to end.
+            threading.Thread(target=_warm, args=[image.generation], daemon=True).start()
         asyncio.get_running_loop().call_later(_RENEW_SECONDS, self._renew)
 
     def _ask_to_mend(self) -> None:
@@ -257,12 +264,12 @@ def local_programs(config: Config) -> LocalPrograms:
     )
 
 
-def _warm(image: Image) -> None:
-    """What a start did without, so that no client waits for it."""
+def _warm(generation: Generation) -> None:
+    """What a start did without, so that no client waits for it; then the image."""
     parser.warm()
     importlib.import_module("rwhoisd.service.forward")
     with suppress(OSError):  # a newer image has replaced it
-        image.generation.warm()
+        generation.warm()
 
 
 def _ready(image: Image) -> Ready:
