@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LISTEN ?= 127.0.0.1:4321
 
+# Modules are compiled once, whatever the environment says: tests start thousands of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve test check fmt lint types layers conformance bench fuzz docs clean
 .DEFAULT_GOAL := test
 
