@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from argon2 import low_level
 
 from rwhoisd.directory.dialect import Compat
 from rwhoisd.directory.objects import Object
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import QueryRequest
 from rwhoisd.service import guardians as module
-from rwhoisd.service import hashing
 from rwhoisd.service.guardians import MOST_HASHES, is_clear
 from rwhoisd.service.hashing import argon2_hash, argon2_matches
 from rwhoisd.service.ports import Ports
@@ -198,7 +198,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Computed:
         found.hashes += 1
         return False
 
-    monkeypatch.setattr(hashing, "verify_secret", counting)
+    monkeypatch.setattr(low_level, "verify_secret", counting)
     return found
 
 
