@@ -159,6 +159,7 @@ class Worker:
         for keyring in self._keyrings.values():
             keyring.close()
         self._log.close()
+        self._renewal.cancel()  # it needs the reader
         self._reader.close()
 
     def _manners(self, config: Config) -> Manners:
@@ -199,7 +200,7 @@ class Worker:
             self._warmed = image.generation.number
             # A daemon, so that nobody waits for it to end.
             threading.Thread(target=_warm, args=[image.generation], daemon=True).start()
-        asyncio.get_running_loop().call_later(_RENEW_SECONDS, self._renew)
+        self._renewal = asyncio.get_running_loop().call_later(_RENEW_SECONDS, self._renew)
 
     def _ask_to_mend(self) -> None:
         """Tell the supervisor that the image is behind the store."""
