@@ -173,7 +173,9 @@ def mariadb() -> Iterator[Server]:
     assert client
     with own_folder() as folder:
         data, socket = folder / "data", folder / "s"
-        own = ("--no-defaults", f"--datadir={data}")
+        # A server that starts removes what others left in the folder for temporary tables: with
+        # a common one it removes those that another is using.
+        own = ("--no-defaults", f"--datadir={data}", f"--tmpdir={folder}")
         _run(install, *own, "--auth-root-authentication-method=normal", "--skip-test-db")
         user = ("--user=nobody",) if _account() else ()
         files = (f"--socket={socket}", f"--pid-file={folder / 'pid'}")
