@@ -181,7 +181,8 @@ class _Actor:
 
     async def _side(self) -> _Side:
         if self._name not in self._sides:
-            line = await self._stack.enter_async_context(connected(self._endpoint, self._pace))
+            opening = connected(self._endpoint, self._pace, alone=not self._sides)
+            line = await self._stack.enter_async_context(opening)
             self._sides[self._name] = _Side(line)
         return self._sides[self._name]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 _ASK = b"-rwhois V-1.5\r\n"
 _ASKED = re.compile(rb"(?m)^%rwhois [^\n]*\n%ok\b[^\n]*\n")
 _TERM = re.compile(rb"(?m)^%(?:ok|error)\b[^\n]*\n")
+_FULL = re.compile(rb"(?m)^%error 501\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +146,33 @@ class Line(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def connected(endpoint: Endpoint, pace: Pace) -> AsyncIterator[Line]:
+async def connected(endpoint: Endpoint, pace: Pace, *, alone: bool = False) -> AsyncIterator[Line]:
     """A connection whose banner has been read.
+
+    ``alone``: nobody else of ours is connected. A server that says it has too many sessions (501)
+    has then not noticed yet that the one before is gone, and is asked again for
+    ``pace.timeout``.
 
     Raises: OSError: nobody listens there, or not within ``pace.timeout``.
     """
     loop = asyncio.get_running_loop()
-    opening = loop.create_connection(lambda: Line(pace), endpoint.host, endpoint.port)
-    _, line = await asyncio.wait_for(opening, pace.timeout)
+    end = loop.time() + pace.timeout
+    line = await _opened(endpoint, pace)
+    while alone and _FULL.search(line.buffer) and loop.time() < end:
+        line.close()
+        await asyncio.sleep(0.02)
+        line = await _opened(endpoint, pace)
     try:
-        await line.banner()
         yield line
     finally:
         line.close()
         await asyncio.sleep(0)
+
+
+async def _opened(endpoint: Endpoint, pace: Pace) -> Line:
+    opening = asyncio.get_running_loop().create_connection(
+        lambda: Line(pace), endpoint.host, endpoint.port
+    )
+    _, line = await asyncio.wait_for(opening, pace.timeout)
+    await line.banner()
+    return line

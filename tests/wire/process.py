@@ -83,6 +83,11 @@ class Process:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
         return [int(word) for word in text.split()]
 
+    def children(self, count: int) -> list[int]:
+        """The same, once there are so many: the follower comes a moment after the port."""
+        until(lambda: len(self.workers()) == count)
+        return self.workers()
+
     def stop(self) -> int:
         """End it as a service manager does; the exit status."""
         self.process.send_signal(signal.SIGTERM)

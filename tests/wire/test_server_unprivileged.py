@@ -144,9 +144,7 @@ def test_root_is_given_up_for_good(folder: Path, python: Interpreter) -> None:
     _give_away(folder / "state")
     program = (python.path, "-P", "-c", START)  # not what lies about in this folder
     with running(folder, "--config", str(config), program=program, **python.environment) as server:
-        processes = [server.process.pid, *server.workers()]
-        assert len(processes) == 4  # the supervisor, two workers, the follower
-        for pid in processes:
+        for pid in (server.process.pid, *server.children(3)):  # two workers, the follower
             status = _status(pid)
             assert status["Uid"].split() == [str(NOBODY)] * 4
             assert status["Gid"].split() == [str(NOBODY)] * 4
@@ -236,12 +234,13 @@ def test_the_server_does_all_it_does_as_the_unit_confines_it(
     assert not {"mount", "ptrace", "setuid", "bpf", "init_module"} & calls
     program = (sys.executable, "-m", "tests.wire.confined", str(UNIT), python.path, "-c", START)
     with running(folder, "--config", str(config), program=program, **python.environment) as server:
-        for pid in (server.process.pid, *server.workers()):
+        children = server.children(3)
+        for pid in (server.process.pid, *children):
             status = _status(pid)
             assert status["Seccomp"] == "2"
             assert status["NoNewPrivs"] == "1"
         assert "network:ID:" in _register(server)
-        victim = server.workers()[0]
+        victim = children[0]
         os.kill(victim, signal.SIGKILL)
         until(lambda: len(server.workers()) == 3 and victim not in server.workers())
         server.hang_up()
