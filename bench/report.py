@@ -339,24 +339,41 @@ calls), where more is paid than echo pays:
 - **Prefixes.** Twenty keys are read one after the other, which is most of their price. They are
   one slice of the records only where records lie in the order of their names.
 
-- **Memory.** Over sockets, 100 000 different queries cost far more than the parts above, which
-  are timed with two thousand lines again and again. Servers that differed in one thing, in one
-  run at 100 000 networks, held connections, µs of CPU for an answer: echo 7.3; ours with a
-  constant instead of the look, without the query log 15.8, with it 20; ours whole 36. So the look
-  takes 16 there and 4 here: each query meets other pages of the index and another record, and on
-  this machine each line of cache that is not there waits for memory behind two levels of page
-  tables. Fewer lines touched by a look (a table of hashes beside the tree) is what would help most.
-- **The query log** took 4 to 5 in that run, most of it for the expression that looks for secrets
-  in each batch. A quick look for its beginnings now comes first: 1.5 µs a line became 0.2.
+- **An interpreter that is not warm.** `perf` of a worker with a million networks, held
+  connections, names that are all different; µs of CPU for an answer in that run, which was slower
+  than those of the tables:
 
-What was done about it last, with what it bought by the least of many runs in one hour: the row of
+  | where | echo | rwhoisd |
+  | --- | --- | --- |
+  | the kernel: sockets | 7.9 | 9.8 |
+  | Python's interpreter | 1.3 | 13.5 |
+  | the C library: copies, memory | 0.4 | 2.5 |
+  | LMDB: the look into the index | | 1.8 |
+  | uvloop | 0.4 | 0.7 |
+
+  So neither the index nor the disk's pages are what an answer costs, but the interpreter: the same
+  lines of Python take 4 to 5 in a loop without sockets (the table above), where nothing drives
+  them and their objects out of the processor's caches between two queries. What is not there
+  waits for memory, on this machine behind two levels of page tables.
+- **What varies.** On this shared machine echo itself took from 7.6 to 17 for an answer within
+  three rounds a minute apart; that is why only ratios of one round are used.
+- **The query log** took 4 to 5, most of it for the expression that looks for secrets in each
+  batch. A quick look for its beginnings now comes first: 1.5 µs a line became 0.2.
+
+What was done about it, with what it bought by the least of many runs in one hour: the row of
 limits of a client is remembered (coming and going from 4.1 to 2.2 µs), a session makes less
 (1.8 to 1.0), values of a range are read without their keys and neighbours are seen before
 doubles (the look for a prefix from 9.8 to 7.5), link referrals are looked for by number (an
 address from 12.2 to 9.3). A connection as a whole went from 16.0 to 9.6 µs of ours.
 
-Not tried: a table of hashes for whole words, records in the order of names, an index of address
-ranges, native code.
+Tried and left: the image in pages of 2 MiB. The kernel maps large files of ext4 so by itself where
+they were read at once, and beside a copy that was asked for them (`MADV_HUGEPAGE`) there was no
+difference that three rounds show. A table of hashes for whole words would save a part of LMDB's
+1.8 µs and cost 16 octets for each key, where the image is as large as it may be.
+
+Not tried: the modules on the path of a query (transport, session, limits, desk, words) compiled
+from the same source, with the source as what is run where there is no compiler. By the profile
+it is what would help most. Nor records in the order of names, nor an index of address ranges.
 """
 
 _LOAD = """
