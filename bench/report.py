@@ -292,7 +292,8 @@ _SCALED = """
 ## Two workers
 
 Answers per second of two worker processes, divided by those of one. The load generator takes
-its share of the same cores.
+its share of the same cores. The two are measured one after the other: more than 2 says that the
+machine had become faster meanwhile, and nothing of ours.
 """
 
 _GROWTH = """
@@ -356,7 +357,8 @@ calls), where more is paid than echo pays:
   them and their objects out of the processor's caches between two queries. What is not there
   waits for memory, on this machine behind two levels of page tables.
 - **What varies.** On this shared machine echo itself took from 7.6 to 17 for an answer within
-  three rounds a minute apart; that is why only ratios of one round are used.
+  three rounds of one minute; that is why only ratios of one round are used, and why those of
+  latencies move even so.
 - **The query log** took 4 to 5, most of it for the expression that looks for secrets in each
   batch. A quick look for its beginnings now comes first: 1.5 µs a line became 0.2.
 
@@ -395,7 +397,7 @@ _REPEAT = """
 ## To repeat it
 
 ```
-make bench BENCH=--quick             # a minute, beside echo
+make bench BENCH=--quick             # two minutes, beside echo
 make bench ARIN=DIR                  # writes this page, its pictures and performance.json
 make bench ARIN=DIR BENCH="--json new.json"
 .venv/bin/python -m bench.compare docs/performance.json new.json   # what got worse by over 10 %

@@ -203,7 +203,8 @@ as measured. **echo** is what the kernel and the event loop take alone.
 ## More cores
 
 `workers = 0` takes one worker for each core; the kernel deals connections out between them. Two
-workers gave {two} times the answers of one here, while the load generator took its share of the
+workers gave {two} times the answers of one here (more than 2 is
+the machine's own change between the two), while the load generator took its share of the
 same cores. All processes of the server together held {private} MB for themselves, whatever the
 number of objects: what grows with objects is the image, and that is page cache.
 
