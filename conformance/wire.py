@@ -158,11 +158,13 @@ async def connected(endpoint: Endpoint, pace: Pace, *, alone: bool = False) -> A
     loop = asyncio.get_running_loop()
     end = loop.time() + pace.timeout
     line = await _opened(endpoint, pace)
-    while alone and _FULL.search(line.buffer) and loop.time() < end:
-        line.close()
-        await asyncio.sleep(0.02)
-        line = await _opened(endpoint, pace)
     try:
+        await line.banner()
+        while alone and _FULL.search(line.buffer) and loop.time() < end:
+            line.close()
+            await asyncio.sleep(0.02)
+            line = await _opened(endpoint, pace)
+            await line.banner()
         yield line
     finally:
         line.close()
@@ -174,5 +176,4 @@ async def _opened(endpoint: Endpoint, pace: Pace) -> Line:
         lambda: Line(pace), endpoint.host, endpoint.port
     )
     _, line = await asyncio.wait_for(opening, pace.timeout)
-    await line.banner()
     return line

@@ -202,7 +202,7 @@ def test_the_follower_is_replaced_and_ends_with_the_server(
 ) -> None:
     _, url = database
     with node(tmp_path / "a", url) as a:
-        worker, follower = until(lambda: (found := a.workers())[1:] and found)
+        worker, follower = a.children(2)
         os.kill(follower, signal.SIGKILL)
         until(lambda: "the follower (pid" in a.log() and len(a.workers()) == 2)
         asyncio.run(_add(url, 0))
@@ -227,7 +227,12 @@ def test_an_sqlite_store_is_followed_when_that_is_asked_for(
     asyncio.run(_make_area(url))
     more = "" if follow is None else ", follow = true, poll_seconds = 0.05"
     with node(tmp_path / "a", url, more) as a:
-        until(lambda: len(a.workers()) == (2 if follow else 1))
+        if follow:
+            a.children(2)
         asyncio.run(_add(url, 0))
         if follow:
             until(lambda: seen(a)[1] == [0])
+        else:
+            a.hang_up()  # a follower would have come by now
+            assert len(a.workers()) == 1
+        assert seen(a)[1] == [0]
