@@ -26,6 +26,7 @@ _NETWORK_4: Final = keys.FAMILIES[4][0]
 # Networks at least this large are few: what an image has of them is remembered by their bits.
 _LARGE_BITS: Final = 16
 _REMEMBERED: Final = 1024  # large networks, and first octets
+_FEW_LINKS: Final = 256  # so many are remembered, not looked for
 MOST_AT_ONCE: Final = 256  # objects of an answer in one piece
 _PASSED_BY: Final = 64  # entries of a long posting that are not looked for
 _FEW: Final = 4  # keys read before it is known whether a range has many
@@ -36,8 +37,8 @@ class Words:
 
     __slots__ = (
         *("_around", "_begins", "_cursor", "_cut_keys", "_data", "_get", "_large"),
-        *("_lengths", "_limit", "_link_lengths", "_links", "_long", "_many", "_offsets"),
-        *("_pair_of", "_shortest", "_terms"),
+        *("_lengths", "_limit", "_link_keys", "_link_lengths", "_links", "_long", "_many"),
+        *("_offsets", "_pair_of", "_shortest", "_terms"),
     )
 
     def __init__(self, image: Image, limit: int) -> None:
@@ -57,6 +58,10 @@ class Words:
         self._lengths = [pair for pair in lengths if pair[0] > _LARGE_BITS]
         self._shortest = [pair for pair in lengths if pair[0] <= _LARGE_BITS]
         self._links = image.env.links
+        self._link_keys: frozenset[bytes] | None = None  # all of them, when they are few
+        if image.txn.stat(image.env.links)["entries"] <= _FEW_LINKS:
+            links: Any = image.txn.cursor(image.env.links).iternext(values=False)
+            self._link_keys = frozenset(links)
         self._link_lengths = {
             area: [(length, 32 - length) for length in sorted(found.get(4, ()), reverse=True)]
             for area, found in image.head.link_lengths.items()
@@ -73,8 +78,7 @@ class Words:
             scope, record = keys.ENTRY.unpack(value)
             if scope not in plan.text:
                 return NOTHING
-            offsets = self._offsets
-            return self._data[offsets[record] : offsets[record + 1]], 1, False
+            return self._records(record, record + 1), 1, False
         if not value:
             return self._listed(plan, keys.EXACT + word)
         flat, scopes = keys.entries(value), plan.text
@@ -122,10 +126,13 @@ class Words:
 
     def refers(self, area: int, address: int) -> bool:
         """Whether an area has link referrals for an IPv4 address that lies in it."""
-        get, links = self._get, self._links
+        get, links, keys_of_links = self._get, self._links, self._link_keys
         for length, spare in self._link_lengths.get(area, ()):
             key = _LINK_KEY(area, _NETWORK_4, address >> spare << spare, length)
-            if get(key, None, links) is not None:
+            if keys_of_links is None:
+                if get(key, None, links) is not None:
+                    return True
+            elif key in keys_of_links:
                 return True
         return False
 
@@ -157,15 +164,24 @@ class Words:
 
     def _is_text(self, text: bytes) -> bool:
         """Whether an address is the text of a value as well; mostly none begins like it."""
-        octet = text[: text.index(b".") + 1]
-        begins = self._begins.get(octet)
+        first = text.index(b".") + 1
+        second = text.index(b".", first) + 1
+        return (
+            self._begins_like(text[:first])
+            and self._begins_like(text[:second])
+            and self._get(keys.EXACT + text, None, self._terms) is not None
+        )
+
+    def _begins_like(self, octets: bytes) -> bool:
+        """Whether the text of any value begins with these octets of an address."""
+        begins = self._begins.get(octets)
         if begins is None:
-            low = keys.EXACT + octet
+            low = keys.EXACT + octets
             begins = bool(self._cursor.set_range(low)) and self._cursor.key().startswith(low)
             if len(self._begins) >= _REMEMBERED:
                 self._begins.clear()
-            self._begins[octet] = begins
-        return begins and self._get(keys.EXACT + text, None, self._terms) is not None
+            self._begins[octets] = begins
+        return begins
 
     def beginning(self, plan: Plan, word: bytes) -> Found | None:
         """What has a value that begins with ``word``: one range of keys.
@@ -221,7 +237,7 @@ class Words:
         """Records in answer order, which may repeat, as they are sent."""
         if not records:
             return NOTHING
-        data, offsets, limit = self._data, self._offsets, self._limit
+        limit = self._limit
         count, first, last = len(records), records[0], records[-1]
         neighbours = last - first == count - 1 and records == tuple(range(first, last + 1))
         if not neighbours and len(set(records)) < count:
@@ -233,5 +249,11 @@ class Words:
         if count > MOST_AT_ONCE:
             return None
         if neighbours:
-            return data[offsets[first] : offsets[first + count]], count, exceeded
-        return b"".join([data[offsets[n] : offsets[n + 1]] for n in records]), count, exceeded
+            return self._records(first, first + count), count, exceeded
+        return b"".join([self._records(n, n + 1) for n in records]), count, exceeded
+
+    def _records(self, first: int, end: int) -> bytes:
+        """Records that follow each other, as they are sent."""
+        offsets = self._offsets
+        start, stop = offsets[first], offsets[end]
+        return self._data[start:stop]

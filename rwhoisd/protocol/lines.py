@@ -67,7 +67,7 @@ class LineRules:
         """
         eol = _CRLF if data.endswith(_CRLF) else LF
         if len(data) <= self.octets and data.find(LF) == len(data) - 1:  # a lone line, mostly
-            return [data[: -len(eol)]] if data else None
+            return [data.removesuffix(eol)] if data else None
         lines = data.split(eol)
         if lines.pop() or data.count(LF) != len(lines):
             return None

@@ -48,7 +48,7 @@ class Names:
         words = {word.upper().encode("latin-1", "replace"): word for word in self.classes}
         heads = {word: self.classes[name] for word, name in words.items() if word not in _KEYWORDS}
         object.__setattr__(self, "heads", heads)
-        object.__setattr__(self, "reserved", _KEYWORDS | words.keys())
+        object.__setattr__(self, "reserved", _KEYWORDS.union(words))
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,10 @@ def without_secrets(text: bytes) -> bytes:
     the secret.
     """
     found = _SECRET.search(text)
-    return text if found is None else text[: found.end()] + b"..."
+    if found is None:
+        return text
+    end = found.end()
+    return text[:end] + b"..."
 
 
 # Of many texts, divided by line ends: nothing that quoting would change.
@@ -160,7 +163,7 @@ class QueryLog:
         self._formatter = Formatter(settings)
         self._entries: list[Entry] = []
         self._lost = 0
-        self._thread = ThreadPoolExecutor(1, "query-log") if settings.on else None
+        self._writer = ThreadPoolExecutor(1, "query-log") if settings.on else None
         self._writing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._file = self._open()
@@ -182,15 +185,15 @@ class QueryLog:
         Raises: OSError, when it cannot be opened.
         """
         old, self._file = self._file, self._open()
-        if self._thread:
-            self._thread.submit(self._close, old)  # behind what is being written to it
+        if self._writer:
+            self._writer.submit(self._close, old)  # behind what is being written to it
 
     def close(self) -> None:
         """Write what waits and end; nothing is lost (the thread is waited for)."""
         if self._timer:
             self._timer.cancel()
-        if self._thread:
-            self._thread.shutdown(wait=True)
+        if self._writer:
+            self._writer.shutdown(wait=True)
         try:
             self._write(self._file, self._take())
         except OSError as error:
@@ -202,11 +205,11 @@ class QueryLog:
         loop = asyncio.get_running_loop()
         pace = FLUSH_ENTRIES / max(len(self._entries), FLUSH_ENTRIES)
         self._timer = loop.call_later(max(FLUSH_SECONDS * pace, LEAST_WAIT_SECONDS), self._tick)
-        if self._thread and self._entries and (self._writing is None or self._writing.done()):
+        if self._writer and self._entries and (self._writing is None or self._writing.done()):
             if self._writing and (failure := self._writing.exception()):
                 self._complain(failure)
             self._writing = loop.run_in_executor(
-                self._thread, self._write, self._file, self._take()
+                self._writer, self._write, self._file, self._take()
             )
         elif len(self._entries) > MOST_ENTRIES:
             self._lost += len(self._entries)
@@ -243,7 +246,8 @@ class QueryLog:
         for piece in [lines] if whole else _pieces(lines):
             view = memoryview(piece)
             while view:
-                view = view[os.write(file, view) :]
+                written = os.write(file, view)
+                view = view[written:]
 
 
 def _pieces(lines: bytes) -> Iterator[bytes]:

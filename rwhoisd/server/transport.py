@@ -146,9 +146,9 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()  # of the last sweep: near enough for idle limits
 
-    def factory(self, listener: int, name: str) -> Callable[[], "Connection"]:
+    def factory(self, listener: int, name: str) -> Callable[[], asyncio.Protocol]:
         """Makes the protocols of one listener; ``name`` is its address in the log."""
-        return partial(Connection, self, listener, name)
+        return cast("Callable[[], asyncio.Protocol]", partial(Connection, self, listener, name))
 
     def sweep(self) -> None:
         """End what has waited too long; runs until the loop stops."""
@@ -184,8 +184,11 @@ class Hub:
             connection.abort()
 
 
-class Connection(asyncio.Protocol):
-    """One client."""
+class Connection:
+    """One client: an ``asyncio.Protocol`` in all but class.
+
+    A class of Python's as a base would cost what compiling it saves (docs/adr/0013).
+    """
 
     __slots__ = (
         "_answered",
@@ -303,7 +306,7 @@ class Connection(asyncio.Protocol):
         try:
             return await loop.start_tls(
                 plain,
-                self,
+                cast("asyncio.Protocol", self),
                 context,
                 server_side=True,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
@@ -480,9 +483,10 @@ class Connection(asyncio.Protocol):
                 break
         if not out:
             return data
-        limits.counters[_REQUESTS] += len(out)
-        self._transport.write(b"".join(out) if len(out) > 1 else out[0])
-        return self._after_lines(data, lines[len(out) :] if len(out) < len(lines) else (), left)
+        answered = len(out)
+        limits.counters[_REQUESTS] += answered
+        self._transport.write(b"".join(out) if answered > 1 else out[0])
+        return self._after_lines(data, lines[answered:] if answered < len(lines) else (), left)
 
     def _after_lines(self, data: bytes, rest: Sequence[bytes], left: int) -> bytes:
         """What is left of ``data`` when its lines were answered but for ``rest``.

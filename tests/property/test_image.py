@@ -219,6 +219,7 @@ def small(inline: int = 2, cut: int = 480, gathered: int = 2) -> Iterator[None]:
             (search, "_REVERSED", gathered),
             (words, "MOST_AT_ONCE", 3),
             (words, "_PASSED_BY", 2),
+            (words, "_FEW_LINKS", 1),
             (words, "_LARGE_BITS", 9),
             (postings, "_BATCH", 3),
             (postings, "_ITEMS", 5),
