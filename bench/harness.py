@@ -133,7 +133,9 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
         _measure_size(settings, dataset, program, results, advance)
     if settings.with_ours:
         with _told_only(results, "kinds of queries"):
-            results.costs += queries.measure(settings.out, settings.objects, advance)
+            results.costs += queries.measure(
+                settings.out, queries.sizes(settings.out, settings.objects), advance
+            )
         for objects in sorted({min(settings.objects), max(settings.objects)}):
             advance(f"{objects} objects: parts of a query")
             with _told_only(results, f"parts of a query among {objects} objects"):

@@ -16,6 +16,7 @@ from bench.harness import Results, Settings, Startup
 from bench.pieces import Piece
 from bench.queries import Cost
 from bench.stats import METRICS, RatioKey, Ratios, Sample, ratios
+from rwhoisd import COMPILED
 
 FORMAT: Final = 1
 _PACKAGES: Final = ("rwhoisd", "uvloop", "lmdb", "lark", "sqlalchemy")
@@ -71,6 +72,8 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
+    if COMPILED:
+        found["rwhoisd"] += " (compiled)"
     found["compiler"] = _output([load.compiler(), "--version"]).partition("\n")[0]
     return found
 

@@ -170,18 +170,23 @@ def _cost_rows(costs: Sequence[queries.Cost]) -> Iterable[list[str]]:
     by_place = {(c.kind, c.objects): c for c in costs}
     sizes = sorted({c.objects for c in costs})
     for kind in queries.KINDS:
-        found = [by_place[kind.name, size] for size in sizes]
-        first, last = found[0], found[-1]
-        growth = last.microseconds / first.microseconds
-        # What is not point query has longer answers among more objects: by octet, too.
-        octets = max(last.octets / max(first.octets, 1), 1e-9)
+        first, *more = found = [by_place[kind.name, size] for size in sizes]
         figures = [_figure(c.microseconds) for c in found]
-        yield [kind.name, kind.text, *figures, _figure(growth), _figure(growth / octets)]
+        figures += [_figure(c.microseconds / first.microseconds) for c in more]
+        # What is no point query has longer answers among more objects: by octet, too.
+        last = found[-1]
+        octets = max(last.octets / max(first.octets, 1), 1e-9)
+        yield [
+            *(kind.name, kind.text),
+            *figures,
+            _figure(last.microseconds / first.microseconds / octets),
+        ]
 
 
 def _cost_heads(costs: Sequence[queries.Cost]) -> list[str]:
-    sizes = sorted({c.objects for c in costs})
-    return ["query", "what", *map(str, sizes), "most ÷ fewest", "the same for each octet"]
+    first, *more = sizes = sorted({c.objects for c in costs})
+    growth = [f"{size} ÷ {first}" for size in more]
+    return ["query", "what", *map(str, sizes), *growth, "the last for each octet"]
 
 
 def cost_table(costs: Sequence[queries.Cost]) -> Table:
@@ -341,8 +346,8 @@ calls), where more is paid than echo pays:
   one slice of the records only where records lie in the order of their names.
 
 - **An interpreter that is not warm.** `perf` of a worker with a million networks, held
-  connections, names that are all different; µs of CPU for an answer in that run, which was slower
-  than those of the tables:
+  connections, names that are all different, before the modules on the way of a query were
+  compiled; µs of CPU for an answer in that run, which was slower than those of the tables:
 
   | where | echo | rwhoisd |
   | --- | --- | --- |
@@ -354,8 +359,14 @@ calls), where more is paid than echo pays:
 
   So neither the index nor the disk's pages are what an answer costs, but the interpreter: the same
   lines of Python take 4 to 5 in a loop without sockets (the table above), where nothing drives
-  them and their objects out of the processor's caches between two queries. What is not there
-  waits for memory, on this machine behind two levels of page tables.
+  them and their objects out of the processor's caches between two queries.
+- **Compiled.** So those modules are compiled from their own sources (ADR 0013), which took a
+  quarter to a third of the CPU of an answer. What is left, of a connection for a name among a million
+  (`perf` with call graphs; shares of all that the worker does): 32 % writing to sockets, a half of
+  that waking the client; 10 accepting; 6.5 `shutdown`, 6.5 closing; 11 from the line to the answer;
+  7 the beginning of a connection without its banner. Of a held one asked for addresses: 36 writing,
+  41 from the line to the answer, of which 9 are LMDB and 9 the four records, out of memory that no
+  cache has. No place is left in it that is large.
 - **What varies.** On this shared machine echo itself took from 7.6 to 17 for an answer within
   three rounds of one minute; that is why only ratios of one round are used, and why those of
   latencies move even so.
@@ -373,9 +384,11 @@ they were read at once, and beside a copy that was asked for them (`MADV_HUGEPAG
 difference that three rounds show. A table of hashes for whole words would save a part of LMDB's
 1.8 µs and cost 16 octets for each key, where the image is as large as it may be.
 
-Not tried: the modules on the path of a query (transport, session, limits, desk, words) compiled
-from the same source, with the source as what is run where there is no compiler. By the profile
-it is what would help most. Nor records in the order of names, nor an index of address ranges.
+Tried and left as well: more modules compiled, those that build an image (a twentieth less time,
+for a minute of compiling), and the interpreter's heap in pages of 2 MiB, which only the C library's
+allocator can have, and that costs more than they save.
+
+Not tried: records in the order of names, an index of address ranges.
 """
 
 _LOAD = """
