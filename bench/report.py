@@ -361,12 +361,12 @@ calls), where more is paid than echo pays:
   lines of Python take 4 to 5 in a loop without sockets (the table above), where nothing drives
   them and their objects out of the processor's caches between two queries.
 - **Compiled.** So those modules are compiled from their own sources (ADR 0013), which took a
-  quarter to a third of the CPU of an answer. What is left, of a connection for a name among a million
-  (`perf` with call graphs; shares of all that the worker does): 32 % writing to sockets, a half of
-  that waking the client; 10 accepting; 6.5 `shutdown`, 6.5 closing; 11 from the line to the answer;
-  7 the beginning of a connection without its banner. Of a held one asked for addresses: 36 writing,
-  41 from the line to the answer, of which 9 are LMDB and 9 the four records, out of memory that no
-  cache has. No place is left in it that is large.
+  quarter to a third of the CPU of an answer. What is left, of a connection for a name among a
+  million (`perf` with call graphs; shares of all that the worker does): 32 % writing to sockets, a
+  half of that waking the client; 10 accepting; 6.5 `shutdown`, 6.5 closing; 11 from the line to the
+  answer; 7 the beginning of a connection without its banner. Of a held one asked for addresses: 36
+  writing, 41 from the line to the answer, of which 9 are LMDB and 9 the four records, out of memory
+  that no cache has. No place is left in it that is large.
 - **What varies.** On this shared machine echo itself took from 7.6 to 17 for an answer within
   three rounds of one minute; that is why only ratios of one round are used, and why those of
   latencies move even so.
