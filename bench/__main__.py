@@ -77,6 +77,10 @@ def main(
         bool,
         typer.Option("--kinds", help="Only what each kind of query costs, in the process."),
     ] = False,
+    kinds_objects: Annotated[
+        str | None,
+        typer.Option(help="Networks in the table of kinds of queries.", show_default="--objects"),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write everything that was measured.")
     ] = None,
@@ -109,6 +113,7 @@ def main(
         workers=workers,
         arin_bin=arin_bin,
         with_ours=not without_ours,
+        kinds_objects=_numbers(kinds_objects) if kinds_objects else (),
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # stop the servers
     console = Console(width=max(Console().width, TABLE_COLUMNS))  # a cut figure is a wrong one

@@ -39,6 +39,7 @@ class Settings:
     workers: int
     arin_bin: Path | None
     with_ours: bool = True
+    kinds_objects: Sequence[int] = ()  # for the table of kinds of queries; none: ``objects``
 
     @property
     def measured_servers(self) -> list[str]:
@@ -134,7 +135,7 @@ def measure(settings: Settings, advance: Callable[[str], None]) -> Results:
     if settings.with_ours:
         with _told_only(results, "kinds of queries"):
             results.costs += queries.measure(
-                settings.out, queries.sizes(settings.out, settings.objects), advance
+                settings.out, settings.kinds_objects or settings.objects, advance
             )
         for objects in sorted({min(settings.objects), max(settings.objects)}):
             advance(f"{objects} objects: parts of a query")

@@ -11,7 +11,7 @@ import hashlib
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -38,7 +38,6 @@ from rwhoisd.service.service import Service
 BEYOND: Final = 1_000  # records that the largest answer has
 _DIFFERENT: Final = 4_000  # queries of a kind
 _ROUNDS: Final = 3  # of all sizes
-_STAMP: Final = "stamp"  # file that tells what an image was made by
 _PARTS: Final = 4  # of each round
 _SECONDS: Final = 0.2  # for each part, about
 _LOGGED: Final = 256  # queries between two turns of the log
@@ -201,33 +200,17 @@ class Cost:
 def prepare(out: Path, count: int) -> Path:
     """The image of so many objects, made anew when this file or the image's format changed."""
     folder = out / f"queries-{count}"
-    if not _is_made(folder):
+    stamp = folder / "stamp"
+    made_by = hashlib.sha256(
+        b"".join(Path(str(m.__file__)).read_bytes() for m in (made_up, generate))
+    )
+    text = f"{made_by.hexdigest()} {FORMAT}"
+    if not (stamp.exists() and stamp.read_text() == text):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         asyncio.run(build(MadeUp(count), folder / "image", RFC.eol))
-        (folder / _STAMP).write_text(_made_by())
+        stamp.write_text(text)
     return folder
-
-
-def sizes(out: Path, wanted: Iterable[int]) -> list[int]:
-    """Numbers of objects to measure: those wanted, and larger ones whose image is there.
-
-    Ten million objects take half an hour: ``--kinds`` makes their image once, for later runs.
-    """
-    least = max(wanted := list(wanted))
-    made = [int(f.name.partition("-")[2]) for f in out.glob("queries-*") if _is_made(f)]
-    return sorted({*wanted, *(count for count in made if count > least)})
-
-
-def _is_made(folder: Path) -> bool:
-    stamp = folder / _STAMP
-    return stamp.exists() and stamp.read_text() == _made_by()
-
-
-def _made_by() -> str:
-    modules = (made_up, generate)
-    read = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
-    return f"{hashlib.sha256(read).hexdigest()} {FORMAT}"
 
 
 class Sink:

@@ -31,15 +31,6 @@ def test_a_wrong_answer_is_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyP
         queries.measure(tmp_path, [200], lambda _: None)
 
 
-def test_larger_images_that_are_there_take_part(tmp_path: Path) -> None:
-    for count in (50, 60, 80):
-        queries.prepare(tmp_path, count)
-    (tmp_path / "queries-80" / "stamp").write_text("another", encoding="ascii")
-    (tmp_path / "queries-90").mkdir()
-    assert queries.sizes(tmp_path, [40, 50]) == [40, 50, 60]
-    assert queries.sizes(tmp_path, [70]) == [70]
-
-
 def test_an_image_is_made_once(tmp_path: Path) -> None:
     folder = queries.prepare(tmp_path, 50)
     (folder / "marker").touch()
