@@ -413,7 +413,7 @@ _REPEAT = """
 make bench BENCH=--quick             # two minutes, beside echo
 make bench ARIN=DIR                  # writes this page, its pictures and performance.json
 make bench ARIN=DIR BENCH="--json new.json"
-make bench ARIN=DIR BENCH="--kinds-objects 1000,100000,1000000,10000000"   # 12 GB, half an hour more
+make bench ARIN=DIR BENCH="--kinds-objects 1000,100000,1000000,10000000"   # 12 GB, half an hour
 .venv/bin/python -m bench.compare docs/performance.json new.json   # what got worse by over 10 %
 ```
 
