@@ -52,22 +52,27 @@ def test_bounds_of_slices_do_nothing(module: str) -> None:
 
 
 def test_what_cannot_be_loaded_is_not_used(folder: Path) -> None:
+    assert folder == compiled.FOLDER
     assert not compiled.use()
-    assert folder.exists()
 
 
-def test_what_was_made_of_other_sources_is_not_even_looked_at(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, and it is an error when something in it is loaded."""
+
     def refuse(*_: object) -> None:
         raise AssertionError("it was loaded")
 
     monkeypatch.setattr(compiled, "spec_from_file_location", refuse)
     with pytest.raises(AssertionError, match="it was loaded"):
         compiled.use()
-    note(folder, {compiled.MODULES[0]: "0" * 16})
+    return folder
+
+
+def test_what_was_made_of_other_sources_is_not_even_looked_at(watched: Path) -> None:
+    note(watched, {compiled.MODULES[0]: "0" * 16})
     assert not compiled.use()
-    note(folder, {"rwhoisd.gone": "0" * 16})
+    note(watched, {"rwhoisd.gone": "0" * 16})
     assert not compiled.use()
 
 
@@ -83,11 +88,9 @@ def test_a_damaged_list_of_sources_is_not_used(folder: Path, text: str) -> None:
     assert not compiled.use()
 
 
-def test_nothing_is_used_where_the_environment_says_so(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("watched")
+def test_nothing_is_used_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(compiled.PURE, "1")
-    (folder / compiled.SOURCES).unlink()
     assert not compiled.use()
 
 
