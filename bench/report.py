@@ -403,7 +403,8 @@ _UPKEEP = """
 
 Loading text into the store (SQLite, everything checked and journalled) and building the image,
 divided by ARIN's indexer on the same data in the same run, where it takes part; the other rows
-say what they compare.
+say what they compare. PostgreSQL took 14 times the indexer's time for a million, measured once and
+apart from this run: each batch goes to another process and back.
 """
 
 _REPEAT = """
