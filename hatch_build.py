@@ -1,7 +1,7 @@
 """Compiles the way of a query when rwhoisd is installed: docs/adr/0013.
 
-An installation never fails for it. Without a C compiler, Python's headers or memory it says why,
-and what is installed are the sources alone, which do the same.
+An installation does not fail when that does: without a C compiler, Python's headers or memory it
+says why, and what is installed are the sources alone, which do the same.
 """
 
 import ast
@@ -30,7 +30,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         from rwhoisd import compiled
 
         try:
-            if not _is_there(compiled):  # it is called twice for one installation
+            if not compiled.is_current():  # it is called twice for one installation
                 _compile(Path(self.root), compiled)
         except (Exception, SystemExit) as error:  # of a compiler, and of a compiler's compiler
             shutil.rmtree(compiled.FOLDER, ignore_errors=True)
@@ -39,23 +39,16 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if version != "editable":
             build_data["infer_tag"] = True
             build_data["pure_python"] = False
-            build_data["artifacts"].append(f"/rwhoisd/{compiled.FOLDER.parent.name}/")
-
-
-def _is_there(compiled: Any) -> bool:
-    try:
-        return bool(compiled.is_current())
-    except (OSError, ValueError, AttributeError):
-        return False
+            made = compiled.FOLDER.relative_to(self.root)  # there may be those of other Pythons
+            build_data["artifacts"].append(f"/{made.as_posix()}/")
 
 
 def _compile(root: Path, compiled: Any) -> None:
     from mypyc.build import mypycify
     from setuptools import Distribution
 
-    sources = {module: compiled.source_of(module) for module in compiled.MODULES}
     with tempfile.TemporaryDirectory(prefix="rwhoisd-") as work:
-        files = [str(path.relative_to(root)) for path in sources.values()]
+        files = [str(compiled.source_of(m).relative_to(root)) for m in compiled.MODULES]
         modules = mypycify(
             [*_TYPES, f"--cache-dir={work}/types", *files],
             opt_level="2",
@@ -68,14 +61,12 @@ def _compile(root: Path, compiled: Any) -> None:
         command.ensure_finalized()
         command.run()
         made = Path(work, "lib")
-        names = {path: ".".join(path.relative_to(made).parts) for path in made.rglob("*.so")}
         shutil.rmtree(compiled.FOLDER, ignore_errors=True)
         compiled.FOLDER.mkdir(parents=True)
-        for path, name in names.items():
-            shutil.copyfile(path, compiled.FOLDER / name)
-    numbers = {
-        module: compiled.number_of(module) for module in sorted({*_read_by(sources, compiled)})
-    }
+        for path in made.rglob("*.so"):
+            shutil.copyfile(path, compiled.FOLDER / ".".join(path.relative_to(made).parts))
+    read = sorted({*_read_by(compiled.MODULES, compiled)})
+    numbers = {module: compiled.number_of(module) for module in read}
     (compiled.FOLDER / compiled.SOURCES).write_text(json.dumps(numbers, indent=0))
 
 

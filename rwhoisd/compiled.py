@@ -49,9 +49,12 @@ def number_of(module: str) -> str:
 
 
 def is_current() -> bool:
-    """Whether what is compiled was made of the sources that are there. Raises: as reading does."""
-    numbers: dict[str, str] = json.loads((FOLDER / SOURCES).read_bytes())
-    return all(number_of(module) == number for module, number in numbers.items())
+    """Whether something is compiled, of the sources that are there."""
+    try:
+        numbers: dict[str, str] = json.loads((FOLDER / SOURCES).read_bytes())
+        return all(number_of(module) == number for module, number in numbers.items())
+    except (OSError, ValueError, AttributeError):  # none, not to its end, or of other modules
+        return False
 
 
 class _Finder:
@@ -74,11 +77,9 @@ def use() -> bool:
 
     To be called before one of them is.
     """
-    if os.environ.get(PURE):
+    if os.environ.get(PURE) or not is_current():
         return False
     try:
-        if not is_current():
-            return False
         files = {path.name.removesuffix(SUFFIX): path for path in FOLDER.glob(f"*{SUFFIX}")}
         # All their code is in the one that is none of them; the others only name what is in it.
         (shared,) = files.keys() - MODULES
@@ -87,7 +88,7 @@ def use() -> bool:
             return False
         sys.modules[shared] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[shared])
-    except (OSError, ValueError, TypeError, AttributeError, ImportError):
-        return False  # it was made for another system, or not to its end
+    except (OSError, ValueError, ImportError):
+        return False  # it was made for another system, or some of it is gone
     sys.meta_path.insert(0, _Finder(files))
     return True
