@@ -141,6 +141,7 @@ class Hub:
         self.draining = False
         self.empty = asyncio.Event()  # set when the last connection goes while draining
         self.connections: set[Connection] = set()
+        self._newcomers: list[Connection] = []  # that were not greeted yet
         self.slow: dict[Connection, int] = {}  # that do not take their answers: octets that wait
         self.unsent = 0  # all of them
         self.loop = asyncio.get_running_loop()
@@ -156,6 +157,21 @@ class Hub:
         for connection in [c for c in self.connections if c.deadline < now]:
             connection.expire(now)
         self.loop.call_later(SWEEP_SECONDS, self.sweep)
+
+    def greet_soon(self, connection: "Connection") -> None:
+        """Greet a newcomer in the next turn of the loop, unless its first answer is there before.
+
+        Most send their query with the connection, so that it is read in between: one write for
+        the banner and the answer, which wakes the client once instead of twice.
+        """
+        if not self._newcomers:
+            self.loop.call_soon(self._greet)
+        self._newcomers.append(connection)
+
+    def _greet(self) -> None:
+        newcomers, self._newcomers = self._newcomers, []
+        for connection in newcomers:
+            connection.greet()
 
     def wait_for(self, connection: "Connection", octets: int) -> None:
         """A connection lets so many octets wait. Beyond what may wait the worst one goes."""
@@ -192,6 +208,7 @@ class Connection:
 
     __slots__ = (
         "_answered",
+        "_banner",
         "_closing",
         "_early",
         "_ended",
@@ -225,6 +242,7 @@ class Connection:
         self._row: int | None = None  # what the limits charge; None until admitted
         self._task: asyncio.Task[None] | None = None
         self._answered = False  # at least one request
+        self._banner = b""  # that is still to be sent
         self._closing = False  # our side is ended
         self._ended = False  # the peer's side is ended
         self._full = False  # the peer does not take what was written
@@ -264,14 +282,23 @@ class Connection:
             self._close()
             return
         if context is None:
-            self._greet()
+            self._banner = manners.service.banner
+            self._restart_idle()
+            hub.greet_soon(self)
         else:
             self._early = b""
             self._task = hub.loop.create_task(self._shake_hands(context))
 
-    def _greet(self) -> None:
-        self._transport.write(self._manners.service.banner)
-        self._restart_idle()
+    def greet(self) -> None:
+        """Send the banner, if it was not sent with an answer."""
+        if self._banner:
+            self._write(b"")
+
+    def _write(self, data: bytes) -> None:
+        if self._banner:
+            data = self._banner + data
+            self._banner = b""
+        self._transport.write(data)
 
     async def _shake_hands(self, context: ssl.SSLContext) -> None:
         """Go on in TLS; a client that cannot, or takes too long, is gone without a word.
@@ -293,7 +320,8 @@ class Connection:
         else:
             self._transport = secure
             self._session.peer.secure = True
-            self._greet()
+            self._transport.write(self._manners.service.banner)
+            self._restart_idle()
             if hub.draining:
                 self.stop()
             self._go_on()  # what came with the handshake
@@ -367,6 +395,7 @@ class Connection:
         """The socket is gone, for whatever reason."""
         del exc
         self._closing = self._ended = True
+        self._banner = b""
         self.deadline = math.inf
         if self._task is None:  # what is under way is finished, and counts until then
             self._leave()
@@ -402,7 +431,7 @@ class Connection:
         elif self._task is None:
             if not hub.draining:
                 hub.limits.count(Counter.IDLE)
-                self._transport.write(self._session.refuse(ResponseCode.IDLE))
+                self._write(self._session.refuse(ResponseCode.IDLE))
             self._close()
 
     def stop(self) -> None:
@@ -485,7 +514,7 @@ class Connection:
             return data
         answered = len(out)
         limits.counters[_REQUESTS] += answered
-        self._transport.write(b"".join(out) if answered > 1 else out[0])
+        self._write(b"".join(out) if answered > 1 else out[0])
         return self._after_lines(data, lines[answered:] if answered < len(lines) else (), left)
 
     def _after_lines(self, data: bytes, rest: Sequence[bytes], left: int) -> bytes:
@@ -534,7 +563,7 @@ class Connection:
         if out:
             self._answered = True
             self._hub.limits.count(_REQUESTS, len(out))
-            self._transport.write(b"".join(out) if len(out) > 1 else out[0])
+            self._write(b"".join(out) if len(out) > 1 else out[0])
         self._go_on_after(signal)
 
     def _go_on_after(self, signal: Request | Signal) -> None:
@@ -554,7 +583,7 @@ class Connection:
         end = clock() + _TURN_NANOSECONDS
         try:
             while clock() < end:
-                self._transport.write(session.send_part())
+                self._write(session.send_part())
                 if not session.sending:
                     return True
                 if self._full:
@@ -562,7 +591,7 @@ class Connection:
         except Exception as error:
             self._hub.faulted(error)
             logger.exception("peer=%s: a long answer broke off", session.peer.address)
-            self._transport.write(session.refuse(ResponseCode.UNRECOVERABLE))
+            self._write(session.refuse(ResponseCode.UNRECOVERABLE))
             return True
         self._yield()
         return False
@@ -596,7 +625,7 @@ class Connection:
             return
         self._answered = True
         self._hub.limits.count(Counter.REQUESTS)
-        self._transport.write(self._finished(request, reply, started))
+        self._write(self._finished(request, reply, started))
         if not self._full:  # else when the peer has taken it
             self._go_on()
 
@@ -644,6 +673,7 @@ class Connection:
     def _close(self) -> None:
         """End our side after the last byte; gone is the connection when the peer's side is."""
         self._closing = True
+        self.greet()
         transport = self._transport
         if self._ended or self._secure or transport.is_closing():
             transport.close()
