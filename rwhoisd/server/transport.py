@@ -45,6 +45,7 @@ from rwhoisd.protocol.requests import (
     Signal,
 )
 from rwhoisd.protocol.session import Peer, Session
+from rwhoisd.server.ending import send_last
 from rwhoisd.server.limits import Counter, WorkerLimits
 from rwhoisd.server.querylog import QueryLog
 from rwhoisd.server.tls import HANDSHAKE_SECONDS
@@ -514,6 +515,10 @@ class Connection:
             return data
         answered = len(out)
         limits.counters[_REQUESTS] += answered
+        self._answered = True
+        if not session.answered():
+            self._close(out[0])
+            return b""
         self._write(b"".join(out) if answered > 1 else out[0])
         return self._after_lines(data, lines[answered:] if answered < len(lines) else (), left)
 
@@ -522,8 +527,7 @@ class Connection:
 
         When there are none ``left`` that may be answered at once it is for the next turn.
         """
-        self._answered = True
-        if not self._session.answered() or (self._hub.draining and not rest and not self._full):
+        if self._hub.draining and not rest and not self._full:
             self._close()
             return b""
         if not self._full:
@@ -670,15 +674,20 @@ class Connection:
         if not self._full:
             self._hub.turns.call(self._go_on)
 
-    def _close(self) -> None:
-        """End our side after the last byte; gone is the connection when the peer's side is."""
+    def _close(self, last: bytes = b"") -> None:
+        """End our side after the ``last`` bytes; gone is the connection when the peer's side is."""
         self._closing = True
-        self.greet()
+        last, self._banner = self._banner + last, b""
         transport = self._transport
         if self._ended or self._secure or transport.is_closing():
+            if last:
+                transport.write(last)
             transport.close()
         else:
-            transport.write_eof()
+            if last:
+                send_last(transport, last)
+            else:
+                transport.write_eof()
             self._read(True)
         if not self._full:
             self._await_end()
