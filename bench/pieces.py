@@ -127,6 +127,7 @@ class _InterruptedError(Exception):
 def _packet(connection: Connection, sink: queries.Sink, packet: bytes) -> None:
     sink.last = b""
     connection.data_received(packet)
+    connection.send()
     if not sink.last:
         raise _InterruptedError
 
@@ -135,6 +136,7 @@ def _connection(hub: Hub, sink: queries.Sink, packet: bytes) -> None:
     connection = hub.factory(0, "127.0.0.1:4321")()
     connection.connection_made(cast("asyncio.Transport", sink))
     connection.data_received(packet)
+    connection.send()
     connection.eof_received()
     connection.connection_lost(None)
 

@@ -291,6 +291,7 @@ async def _measure(folder: Path, kind: Kind, numbers: Numbers) -> Cost:
     async def ask(line: bytes) -> None:
         sink.last = b""
         connection.data_received(line)
+        served.send()
         while not sink.ended:  # noqa: ASYNC110 - it goes on in the next turn of the loop
             await asyncio.sleep(0)
 

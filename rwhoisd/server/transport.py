@@ -59,6 +59,9 @@ _IGNORED_OCTETS: Final = 1 << 18
 # Answers are gathered into one write up to this size, then others have their turn.
 _BATCH_OCTETS: Final = 1 << 18
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
+# What waits for others to be sent with them: so much of one connection, so many connections.
+_AT_ONCE_OCTETS: Final = 1 << 15
+_TOGETHER: Final = 16
 # What one connection takes of the worker's time before others have their turn.
 _TURN_NANOSECONDS: Final = 2_000_000
 # When the server stops: what a client has from its connecting on to send its first line, and
@@ -142,7 +145,7 @@ class Hub:
         self.draining = False
         self.empty = asyncio.Event()  # set when the last connection goes while draining
         self.connections: set[Connection] = set()
-        self._newcomers: list[Connection] = []  # that were not greeted yet
+        self._waiting: list[Connection] = []  # with something to send at the end of this turn
         self.slow: dict[Connection, int] = {}  # that do not take their answers: octets that wait
         self.unsent = 0  # all of them
         self.loop = asyncio.get_running_loop()
@@ -159,20 +162,30 @@ class Hub:
             connection.expire(now)
         self.loop.call_later(SWEEP_SECONDS, self.sweep)
 
-    def greet_soon(self, connection: "Connection") -> None:
-        """Greet a newcomer in the next turn of the loop, unless its first answer is there before.
+    def send_soon(self, connection: "Connection") -> None:
+        """Let a connection send at the end of this turn of the loop, or before, with enough others.
 
-        Most send their query with the connection, so that it is read in between: one write for
-        the banner and the answer, which wakes the client once instead of twice.
+        Answers made one after the other and sent one after the other wake fewer clients' processes
+        than each sent by itself, and a banner goes out with the answer to a query that came with
+        the connection.
         """
-        if not self._newcomers:
-            self.loop.call_soon(self._greet)
-        self._newcomers.append(connection)
+        waiting = self._waiting
+        if not waiting:
+            self.loop.call_soon(self.send)
+        waiting.append(connection)
+        if len(waiting) >= _TOGETHER:
+            self.send()
 
-    def _greet(self) -> None:
-        newcomers, self._newcomers = self._newcomers, []
-        for connection in newcomers:
-            connection.greet()
+    def send(self) -> None:
+        """Let all send that have something to."""
+        waiting = self._waiting[:]
+        self._waiting.clear()
+        for connection in waiting:
+            try:
+                connection.send()
+            except Exception as error:  # the others are not to blame
+                self.faulted(error)
+                logger.exception("an answer was not sent")
 
     def wait_for(self, connection: "Connection", octets: int) -> None:
         """A connection lets so many octets wait. Beyond what may wait the worst one goes."""
@@ -209,7 +222,6 @@ class Connection:
 
     __slots__ = (
         "_answered",
-        "_banner",
         "_closing",
         "_early",
         "_ended",
@@ -219,6 +231,8 @@ class Connection:
         "_listener",
         "_manners",
         "_name",
+        "_out",
+        "_queued",
         "_row",
         "_secure",
         "_session",
@@ -243,7 +257,8 @@ class Connection:
         self._row: int | None = None  # what the limits charge; None until admitted
         self._task: asyncio.Task[None] | None = None
         self._answered = False  # at least one request
-        self._banner = b""  # that is still to be sent
+        self._out = b""  # what is sent at the end of this turn
+        self._queued = False  # for that
         self._closing = False  # our side is ended
         self._ended = False  # the peer's side is ended
         self._full = False  # the peer does not take what was written
@@ -278,28 +293,45 @@ class Connection:
         if self._row is None:
             hub.limits.count(Counter.TOO_MANY)
             refusal = self._session.refuse(ResponseCode.SERVICE_NOT_AVAILABLE, _TOO_MANY)
-            if context is None:
-                self._transport.write(manners.service.banner + refusal)
-            self._close()
+            self._close(b"" if context else manners.service.banner + refusal)
             return
         if context is None:
-            self._banner = manners.service.banner
+            self._write(manners.service.banner)
             self._restart_idle()
-            hub.greet_soon(self)
         else:
             self._early = b""
             self._task = hub.loop.create_task(self._shake_hands(context))
 
-    def greet(self) -> None:
-        """Send the banner, if it was not sent with an answer."""
-        if self._banner:
-            self._write(b"")
+    def send(self) -> None:
+        """Send what was written in this turn, and end our side when that was all of it."""
+        self._queued = False
+        self._send()
+
+    def _send(self) -> None:
+        data, self._out = self._out, b""
+        transport = self._transport
+        if transport.is_closing():
+            return
+        if not self._closing or self._ended or self._secure:
+            if data:
+                transport.write(data)
+            if self._closing:
+                transport.close()
+            return
+        if data:
+            send_last(transport, data)
+        else:
+            transport.write_eof()
+        self._read(True)
 
     def _write(self, data: bytes) -> None:
-        if self._banner:
-            data = self._banner + data
-            self._banner = b""
-        self._transport.write(data)
+        """Have it sent at the end of this turn, or at once when it is much."""
+        self._out += data
+        if len(self._out) > _AT_ONCE_OCTETS:
+            self._send()
+        elif not self._queued:
+            self._queued = True
+            self._hub.send_soon(self)
 
     async def _shake_hands(self, context: ssl.SSLContext) -> None:
         """Go on in TLS; a client that cannot, or takes too long, is gone without a word.
@@ -321,7 +353,7 @@ class Connection:
         else:
             self._transport = secure
             self._session.peer.secure = True
-            self._transport.write(self._manners.service.banner)
+            self._write(self._manners.service.banner)
             self._restart_idle()
             if hub.draining:
                 self.stop()
@@ -368,6 +400,7 @@ class Connection:
         """The peer has sent everything: answer it, then close. True keeps our side open."""
         self._ended = True
         if self._closing:
+            self._send()  # what waits for the end of the turn, before False closes
             return False
         self._session.receive_eof()
         if self._waits:
@@ -396,7 +429,7 @@ class Connection:
         """The socket is gone, for whatever reason."""
         del exc
         self._closing = self._ended = True
-        self._banner = b""
+        self._out = b""
         self.deadline = math.inf
         if self._task is None:  # what is under way is finished, and counts until then
             self._leave()
@@ -677,18 +710,10 @@ class Connection:
     def _close(self, last: bytes = b"") -> None:
         """End our side after the ``last`` bytes; gone is the connection when the peer's side is."""
         self._closing = True
-        last, self._banner = self._banner + last, b""
-        transport = self._transport
-        if self._ended or self._secure or transport.is_closing():
-            if last:
-                transport.write(last)
-            transport.close()
-        else:
-            if last:
-                send_last(transport, last)
-            else:
-                transport.write_eof()
-            self._read(True)
+        self._out += last
+        if not self._queued:
+            self._queued = True
+            self._hub.send_soon(self)
         if not self._full:
             self._await_end()
 
