@@ -26,9 +26,9 @@ from rwhoisd.formats.trust import distrust
 Entry = tuple[float, str, str, bytes, int, int, int]
 
 FLUSH_SECONDS: Final = 0.25
-# Size a batch should have: the next comes as much sooner, down to the least wait, as this one was
-# longer, so that making lines never holds up the answers for long.
-FLUSH_ENTRIES: Final = 256
+# Size a batch should have: a longer one makes the next come sooner, down to the least wait, so
+# that making lines never holds up the answers for long.
+FLUSH_ENTRIES: Final = 1024
 LEAST_WAIT_SECONDS: Final = 0.01
 MOST_ENTRIES: Final = 262144  # waiting lines beyond which new ones are dropped
 # Longest write that others on the same pipe do not break into (PIPE_BUF of Linux).
@@ -166,7 +166,6 @@ class QueryLog:
         self._writer = ThreadPoolExecutor(1, "query-log") if settings.on else None
         self._writing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._pause = FLUSH_SECONDS  # before the batch that comes next
         self._file = self._open()
         self.add: Callable[[Entry], None] = self._entries.append
 
@@ -204,9 +203,8 @@ class QueryLog:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = self._pause * FLUSH_ENTRIES / max(len(self._entries), 1)
-        self._pause = min(max(pause, LEAST_WAIT_SECONDS), FLUSH_SECONDS)
-        self._timer = loop.call_later(self._pause, self._tick)
+        pace = FLUSH_ENTRIES / max(len(self._entries), FLUSH_ENTRIES)
+        self._timer = loop.call_later(max(FLUSH_SECONDS * pace, LEAST_WAIT_SECONDS), self._tick)
         if self._writer and self._entries and (self._writing is None or self._writing.done()):
             if self._writing and (failure := self._writing.exception()):
                 self._complain(failure)
