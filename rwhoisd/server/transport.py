@@ -59,7 +59,7 @@ _IGNORED_OCTETS: Final = 1 << 18
 # Answers are gathered into one write up to this size, then others have their turn.
 _BATCH_OCTETS: Final = 1 << 18
 _NO_LINGERING: Final = struct.pack("ii", 1, 0)
-# What waits for others to be sent with them: so much of one connection, so many connections.
+# What waits to be sent with what others wait with: so much of one connection, so many of them.
 _AT_ONCE_OCTETS: Final = 1 << 15
 _TOGETHER: Final = 16
 # What one connection takes of the worker's time before others have their turn.
@@ -163,11 +163,10 @@ class Hub:
         self.loop.call_later(SWEEP_SECONDS, self.sweep)
 
     def send_soon(self, connection: "Connection") -> None:
-        """Let a connection send at the end of this turn of the loop, or before, with enough others.
+        """Let a connection send at the end of this turn of the loop, or when enough others wait.
 
-        Answers made one after the other and sent one after the other wake fewer clients' processes
-        than each sent by itself, and a banner goes out with the answer to a query that came with
-        the connection.
+        Sent one after the other, answers wake those who wait for them less often than each by
+        itself; and a banner goes out with the answer to a query that came with the connection.
         """
         waiting = self._waiting
         if not waiting:
@@ -177,7 +176,7 @@ class Hub:
             self.send()
 
     def send(self) -> None:
-        """Let all send that have something to."""
+        """Let those send who wait with something."""
         waiting = self._waiting[:]
         self._waiting.clear()
         for connection in waiting:
@@ -225,6 +224,7 @@ class Connection:
         "_closing",
         "_early",
         "_ended",
+        "_ends",
         "_full",
         "_hub",
         "_ignored",
@@ -259,7 +259,8 @@ class Connection:
         self._answered = False  # at least one request
         self._out = b""  # what is sent at the end of this turn
         self._queued = False  # for that
-        self._closing = False  # our side is ended
+        self._closing = False  # our side is ended, or is about to be
+        self._ends = False  # the latter
         self._ended = False  # the peer's side is ended
         self._full = False  # the peer does not take what was written
         self._yielded = False  # the rest of a batch comes in the next turn of the loop
@@ -303,33 +304,39 @@ class Connection:
             self._task = hub.loop.create_task(self._shake_hands(context))
 
     def send(self) -> None:
-        """Send what was written in this turn, and end our side when that was all of it."""
+        """Send what was written in this turn, and end our side if it is to be."""
         self._queued = False
         self._send()
 
     def _send(self) -> None:
         data, self._out = self._out, b""
+        ends, self._ends = self._ends, False
         transport = self._transport
-        if transport.is_closing():
+        if not (data or ends) or transport.is_closing():
             return
-        if not self._closing or self._ended or self._secure:
+        if not ends:
+            transport.write(data)
+        elif self._ended or self._secure:
             if data:
                 transport.write(data)
-            if self._closing:
-                transport.close()
-            return
-        if data:
-            send_last(transport, data)
+            transport.close()
         else:
-            transport.write_eof()
-        self._read(True)
+            if data:
+                send_last(transport, data)
+            else:
+                transport.write_eof()
+            self._read(True)
 
     def _write(self, data: bytes) -> None:
         """Have it sent at the end of this turn, or at once when it is much."""
         self._out += data
         if len(self._out) > _AT_ONCE_OCTETS:
             self._send()
-        elif not self._queued:
+        else:
+            self._queue()
+
+    def _queue(self) -> None:
+        if not self._queued:
             self._queued = True
             self._hub.send_soon(self)
 
@@ -709,11 +716,12 @@ class Connection:
 
     def _close(self, last: bytes = b"") -> None:
         """End our side after the ``last`` bytes; gone is the connection when the peer's side is."""
-        self._closing = True
-        self._out += last
-        if not self._queued:
-            self._queued = True
-            self._hub.send_soon(self)
+        self._closing = self._ends = True
+        if last:  # the client waits for nothing else
+            self._out += last
+            self._send()
+        else:
+            self._queue()
         if not self._full:
             self._await_end()
 
