@@ -65,7 +65,7 @@ def _compile(root: Path, compiled: Any) -> None:
         compiled.FOLDER.mkdir(parents=True)
         for path in made.rglob("*.so"):
             shutil.copyfile(path, compiled.FOLDER / ".".join(path.relative_to(made).parts))
-    read = sorted({*_read_by(compiled.MODULES, compiled)})
+    read = sorted({*_read_by(compiled.MODULES, compiled), compiled.__name__})  # it has the list
     numbers = {module: compiled.number_of(module) for module in read}
     (compiled.FOLDER / compiled.SOURCES).write_text(json.dumps(numbers, indent=0))
 

@@ -23,6 +23,7 @@ MODULES: Final = (
     "rwhoisd.image.words",
     "rwhoisd.protocol.lines",
     "rwhoisd.protocol.session",
+    "rwhoisd.server.access",
     "rwhoisd.server.ending",
     "rwhoisd.server.limits",
     "rwhoisd.server.querylog",

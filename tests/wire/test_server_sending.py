@@ -1,0 +1,139 @@
+"""How answers go out: with the banner, with the end of our side, with those of others."""
+
+import asyncio
+import socket
+from contextlib import closing
+from typing import Any, cast
+
+import pytest
+import uvloop
+
+from rwhoisd.server.ending import send_last
+from rwhoisd.server.transport import Timing
+from tests.wire.harness import BANNER, LONG_SECONDS, run, serving, until
+
+MUCH = b"x" * (1 << 24)  # more than the system takes at once
+
+
+class Peer(asyncio.Protocol):
+    """A server's end of a connection that says one thing, last, and what happens to it."""
+
+    def __init__(self, last: bytes) -> None:
+        self.last = last
+        self.lost: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        send_last(cast("asyncio.Transport", transport), self.last)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self.lost.set_result(error)
+
+
+@pytest.mark.parametrize("make", [uvloop.new_event_loop, asyncio.new_event_loop])
+@pytest.mark.parametrize("last", [b"x", MUCH], ids=["little", "more than fits"])
+def test_last_bytes_and_our_end_arrive_and_the_other_side_stays_open(
+    make: Any, last: bytes
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        peers: list[Peer] = []
+
+        def accept() -> Peer:
+            peers.append(Peer(last))
+            return peers[0]
+
+        async with await loop.create_server(accept, "127.0.0.1", 0) as server:
+            address = server.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(*address)
+            assert await reader.read() == last  # up to the end of their side
+            writer.write(b"still listened to")
+            await asyncio.sleep(0.05)
+            assert not peers[0].lost.done()
+            writer.write_eof()
+            assert await asyncio.wait_for(peers[0].lost, LONG_SECONDS) is None
+            writer.close()
+
+    with asyncio.Runner(loop_factory=make) as runner:
+        runner.run(main())
+
+
+def test_last_bytes_to_a_peer_that_is_gone_are_no_fault_of_ours() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            faults: list[BaseException] = []
+            server.hub.faulted = faults.append
+            reader, writer = await server.connect()
+            writer.write(b"wait x\n")
+            await reader.readline()
+            await until(lambda: server.service.asked)
+            writer.transport.abort()
+            await asyncio.sleep(0.05)
+            server.service.release.set()
+            assert await server.ask(b"here\n") == b"here\n%ok\n"
+            assert not faults
+
+    run(main())
+
+
+def test_banner_comes_with_the_answer_to_a_query_that_came_with_the_connection() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            loop = asyncio.get_running_loop()
+            with closing(socket.create_connection(("127.0.0.1", server.port))) as sock:
+                sock.sendall(b"early\n")  # before the server's loop has its turn
+                sock.setblocking(False)
+                got = b""
+                while part := await loop.sock_recv(sock, 65536):
+                    got += part
+            assert got == BANNER + b"early\n%ok\n"
+
+    run(main())
+
+
+def test_query_and_end_in_one_packet_are_answered() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            loop = asyncio.get_running_loop()
+            with closing(socket.create_connection(("127.0.0.1", server.port))) as sock:
+                sock.sendall(b"-holdconnect on\nlast")
+                sock.shutdown(socket.SHUT_WR)
+                sock.setblocking(False)
+                got = b""
+                while part := await loop.sock_recv(sock, 65536):
+                    got += part
+            assert got == BANNER + b"%ok\nlast\n%ok\n"
+
+    run(main())
+
+
+def test_many_that_ask_in_one_turn_get_each_its_own_answer() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            clients = [await server.connect() for _ in range(50)]
+            for number, (_, writer) in enumerate(clients):
+                writer.write(b"-holdconnect on\nnumber %d\n" % number)
+            for number, (reader, _) in enumerate(clients):
+                wanted = BANNER + b"%%ok\nnumber %d\n%%ok\n" % number
+                assert await reader.readexactly(len(wanted)) == wanted
+            for _, writer in clients:
+                writer.close()
+
+    run(main())
+
+
+def test_long_answer_does_not_wait_in_memory_for_a_client_that_reads_nothing() -> None:
+    async def main() -> None:
+        async with serving(timing=Timing(write_seconds=LONG_SECONDS)) as server:
+            _, writer = await server.connect()
+            cast("asyncio.Transport", writer.transport).pause_reading()
+            writer.write(b"parts 100000\n")
+            await until(lambda: server.hub.slow)
+            made = server.service.parts_made
+            await asyncio.sleep(0.2)
+            assert server.service.parts_made == made < 1000
+            writer.transport.abort()
+
+    run(main())
