@@ -2,11 +2,12 @@
 
 Theory of operation. A connection is open, then closing, then gone. While it is open, received
 bytes go into the session and its requests to the service, a batch of pipelined lines at a time;
-the answers of a batch leave in one write. An answer that has to be awaited becomes a task, and
-nothing is read until it is there, so order is kept; the same holds while the peer does not take
-what was written. Closing is gentle (W5): our side is ended after the last answer, what the peer
-still sends is thrown away, and the socket is closed at the peer's end or after
-``close_seconds``. A reset, which would destroy an answer in flight, is sent only to a peer that
+the answers of a batch leave in one write, at the end of the loop's turn with those of others. An
+answer that has to be awaited becomes a task, and nothing is read until it is there, so order is
+kept; the same holds while the peer does not take what was written. Closing is gentle (W5): our side
+is ended with the last answer (``ending``), what the peer still sends is thrown away, and the socket
+is closed at the peer's end or after ``close_seconds``. A reset, which would destroy an answer in
+flight, is sent only to a peer that
 keeps sending or does not read.
 
 On a listener with TLS a client is counted and let in as any other; then the handshake runs as a
