@@ -373,12 +373,14 @@ calls), where more is paid than echo pays:
   writing, 41 from the line to the answer, of which 9 are LMDB and 9 the four records, out of memory
   that no cache has. No place is left in it that is large.
 - **Waking clients.** Of a held answer for an address 40 % was `write`, a half of that waking a
-  client that sleeps; echo's clients do not sleep, as echo waits for them. Answers of one turn of the loop
+  client that sleeps; echo's clients do not sleep, as echo waits for them. Answers of one turn of
+  the loop
   are sent together at its end now (sixteen at most). At 64 clients, nine rounds: CPU ÷ echo 2.84 →
   2.07, rate ÷ echo 0.36 → 0.49, p99 ÷ echo 4.14 → 2.66. With 8 clients it changes p99 (2.77 → 2.73
   and 4.75 → 3.15) and hardly the rest. Last answers of a connection are sent at once: to let
   them wait, too, made connections dearer (1.67 → 1.83).
-- **p99 ÷ p50.** The echo server itself has 1.6 to 7.7 by round with 64 held clients on this machine.
+- **p99 ÷ p50.** The echo server itself has 1.6 to 7.7 by round with 64 held clients on this
+  machine.
   Making the lines of the query log takes a worker 1 to 3 ms, a few times a second. In smaller
   batches, tried, every hundredth answer meets one: p99 ÷ p50 with 8 clients went from 3.3 to 4.5.
 - **What varies.** On this shared machine echo itself took from 7.6 to 17 for an answer within
