@@ -186,6 +186,7 @@ class Hub:
             except Exception as error:  # the others are not to blame
                 self.faulted(error)
                 logger.exception("an answer was not sent")
+                connection.abort()
 
     def wait_for(self, connection: "Connection", octets: int) -> None:
         """A connection lets so many octets wait. Beyond what may wait the worst one goes."""

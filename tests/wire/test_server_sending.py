@@ -137,3 +137,42 @@ def test_long_answer_does_not_wait_in_memory_for_a_client_that_reads_nothing() -
             writer.transport.abort()
 
     run(main())
+
+
+def test_connection_whose_answer_cannot_be_sent_is_gone_and_the_others_get_theirs() -> None:
+    class Broken:
+        aborted = False
+
+        def __init__(self, transport: Any) -> None:
+            self.transport = transport
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.transport, name)
+
+        def write(self, data: bytes) -> None:
+            raise MemoryError(len(data))
+
+        def abort(self) -> None:
+            self.aborted = True
+            self.transport.abort()
+
+    async def main() -> None:
+        async with serving() as server:
+            faults: list[BaseException] = []
+            server.hub.faulted = faults.append
+            (_, writer), (reader, other) = await server.connect(), await server.connect()
+            await until(lambda: len(server.hub.connections) == 2)
+            here = writer.get_extra_info("sockname")
+            connection = next(
+                c for c in server.hub.connections if c._transport.get_extra_info("peername") == here
+            )
+            connection._transport = broken = Broken(connection._transport)  # type: ignore[assignment]
+            for end in (writer, other):
+                end.write(b"-holdconnect on\n")
+            assert await reader.readexactly(len(BANNER) + 4) == BANNER + b"%ok\n"
+            await until(lambda: broken.aborted and len(server.hub.connections) == 1)
+            assert [type(fault) for fault in faults] == [MemoryError]
+            for end in (writer, other):
+                end.close()
+
+    run(main())
