@@ -315,6 +315,11 @@ _COSTS = """
 Microseconds of CPU for a query among so many networks (`bench/queries.py`): connection, session,
 service, image and query log of a worker, without sockets and without the answer cache. They are
 of this machine; what counts is how they grow.
+
+Ten million networks were measured in the run of commit 4230c82. Their prices divided by those
+among a thousand, in that run: name 1.20, address 1.32, prefix 1.18, miss 0.95, attribute 1.60, and
+1.03, both 0.80, rarest 1.10, or 1.08, common 0.84, phonetic 1.00, below 1.19, referral 1.02,
+guardian 1.21.
 """
 
 _PIECES = """
