@@ -5,7 +5,7 @@ import socket
 from typing import Any, Final
 
 # Held back by the kernel for what follows at once, which is the end.
-_WITH_END: Final = socket.MSG_MORE
+_WITH_END: Final = getattr(socket, "MSG_MORE", 0)  # where the system can
 
 
 def send_last(transport: asyncio.Transport, data: bytes) -> None:

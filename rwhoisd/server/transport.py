@@ -7,8 +7,7 @@ answer that has to be awaited becomes a task, and nothing is read until it is th
 kept; the same holds while the peer does not take what was written. Closing is gentle (W5): our side
 is ended with the last answer (``ending``), what the peer still sends is thrown away, and the socket
 is closed at the peer's end or after ``close_seconds``. A reset, which would destroy an answer in
-flight, is sent only to a peer that
-keeps sending or does not read.
+flight, is sent only to a peer that keeps sending or does not read.
 
 On a listener with TLS a client is counted and let in as any other; then the handshake runs as a
 task, and the connection goes on upon the transport that comes of it. TLS has no half-closed
@@ -408,13 +407,14 @@ class Connection:
     def eof_received(self) -> bool:
         """The peer has sent everything: answer it, then close. True keeps our side open."""
         self._ended = True
-        if self._closing:
-            self._send()  # what waits for the end of the turn, before False closes
-            return False
-        self._session.receive_eof()
-        if self._waits:
-            self._pump()
-        return not self._secure
+        if not self._closing:
+            self._session.receive_eof()
+            if self._waits:
+                self._pump()
+            if not self._secure:
+                return True
+        self._send()  # what waits for the end of the turn, before False closes
+        return False
 
     def pause_writing(self) -> None:
         """The peer does not take its answers: nothing more is read or answered."""

@@ -435,3 +435,46 @@ def test_the_server_does_not_start_with_a_wrong_key(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert re.search(r"server\.key: is not the key of", done.stderr)
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_query_and_goodbye_in_one_packet_are_answered(authority: Authority, held: bool) -> None:
+    """As from ``openssl s_client`` with a query piped into it."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with serving(tls=server_context(authority)) as server:
+            coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = authority.client().wrap_bio(coming, going, server_hostname="127.0.0.1")
+            with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as sock:
+                sock.setblocking(False)
+
+                async def exchange() -> bool:
+                    await loop.sock_sendall(sock, going.read())
+                    part = await asyncio.wait_for(loop.sock_recv(sock, 65536), LONG_SECONDS)
+                    coming.write(part)
+                    return bool(part)
+
+                while True:
+                    try:
+                        tls.do_handshake()
+                        break
+                    except ssl.SSLWantReadError:
+                        await exchange()
+                got = b""
+                while not got.endswith(BANNER):
+                    try:
+                        got += tls.read(65536)
+                    except ssl.SSLWantReadError:
+                        await exchange()
+                tls.write(b"-holdconnect on\none\n" if held else b"one\n")
+                with pytest.raises(ssl.SSLWantReadError):
+                    tls.unwrap()
+                answer = b""
+                while await exchange():
+                    with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+                        while part := tls.read(65536):
+                            answer += part
+            assert answer == (b"%ok\none\n%ok\n" if held else b"one\n%ok\n")
+
+    run(main())
