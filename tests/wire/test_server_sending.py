@@ -10,7 +10,7 @@ import uvloop
 
 from rwhoisd.server.ending import send_last
 from rwhoisd.server.transport import Timing
-from tests.wire.harness import BANNER, LONG_SECONDS, run, serving, until
+from tests.wire.harness import BANNER, LONG_SECONDS, Server, run, serving, until
 
 MUCH = b"x" * (1 << 24)  # more than the system takes at once
 
@@ -78,33 +78,35 @@ def test_last_bytes_to_a_peer_that_is_gone_are_no_fault_of_ours() -> None:
     run(main())
 
 
-def test_banner_comes_with_the_answer_to_a_query_that_came_with_the_connection() -> None:
+async def told_at_once(server: Server, data: bytes, *, ends: bool) -> bytes:
+    """All that comes back for what is there before the server's loop has its turn."""
+    loop = asyncio.get_running_loop()
+    with closing(socket.create_connection(("127.0.0.1", server.port))) as sock:
+        sock.sendall(data)
+        if ends:
+            sock.shutdown(socket.SHUT_WR)
+        sock.setblocking(False)
+        got = b""
+        while part := await loop.sock_recv(sock, 65536):
+            got += part
+    return got
+
+
+@pytest.mark.parametrize(
+    ("data", "ends", "answer"),
+    [
+        pytest.param(b"early\n", False, b"early\n%ok\n", id="query"),
+        pytest.param(b"early\n", True, b"early\n%ok\n", id="query and end"),
+        pytest.param(b"-holdconnect on\nlast", True, b"%ok\nlast\n%ok\n", id="held, and end"),
+        pytest.param(b"", True, b"", id="end"),
+    ],
+)
+def test_what_comes_with_the_connection_is_answered_behind_the_banner(
+    data: bytes, ends: bool, answer: bytes
+) -> None:
     async def main() -> None:
         async with serving() as server:
-            loop = asyncio.get_running_loop()
-            with closing(socket.create_connection(("127.0.0.1", server.port))) as sock:
-                sock.sendall(b"early\n")  # before the server's loop has its turn
-                sock.setblocking(False)
-                got = b""
-                while part := await loop.sock_recv(sock, 65536):
-                    got += part
-            assert got == BANNER + b"early\n%ok\n"
-
-    run(main())
-
-
-def test_query_and_end_in_one_packet_are_answered() -> None:
-    async def main() -> None:
-        async with serving() as server:
-            loop = asyncio.get_running_loop()
-            with closing(socket.create_connection(("127.0.0.1", server.port))) as sock:
-                sock.sendall(b"-holdconnect on\nlast")
-                sock.shutdown(socket.SHUT_WR)
-                sock.setblocking(False)
-                got = b""
-                while part := await loop.sock_recv(sock, 65536):
-                    got += part
-            assert got == BANNER + b"%ok\nlast\n%ok\n"
+            assert await told_at_once(server, data, ends=ends) == BANNER + answer
 
     run(main())
 
