@@ -5,8 +5,8 @@ bytes go into the session and its requests to the service, a batch of pipelined 
 the answers of a batch leave in one write, at the end of the loop's turn with those of others. An
 answer that has to be awaited becomes a task, and nothing is read until it is there, so order is
 kept; the same holds while the peer does not take what was written. Closing is gentle (W5): our side
-is ended with the last answer (``ending``), what the peer still sends is thrown away, and the socket
-is closed at the peer's end or after ``close_seconds``. A reset, which would destroy an answer in
+is ended with the last answer, what the peer still sends is thrown away, and the socket is closed at
+the peer's end or after ``close_seconds``. A reset, which would destroy an answer in
 flight, is sent only to a peer that keeps sending or does not read.
 
 On a listener with TLS a client is counted and let in as any other; then the handshake runs as a
@@ -45,9 +45,9 @@ from rwhoisd.protocol.requests import (
     Signal,
 )
 from rwhoisd.protocol.session import Peer, Session
-from rwhoisd.server.ending import send_last
 from rwhoisd.server.limits import Counter, WorkerLimits
 from rwhoisd.server.querylog import QueryLog
+from rwhoisd.server.sockets import HAS_SETS, Sockets, SocketTransport
 from rwhoisd.server.tls import HANDSHAKE_SECONDS
 from rwhoisd.server.turns import Turns
 
@@ -150,6 +150,24 @@ class Hub:
         self.unsent = 0  # all of them
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()  # of the last sweep: near enough for idle limits
+        self._sockets: Sockets | None = None
+        self._servers: list[asyncio.Server] = []  # where there are no sets of sockets
+
+    async def listen(self, listener: int, name: str, sock: socket.socket, backlog: int) -> None:
+        """Let clients of a bound socket in."""
+        factory = self.factory(listener, name)
+        if not HAS_SETS:
+            server = await self.loop.create_server(factory, sock=sock, backlog=backlog)
+            self._servers.append(server)
+            return
+        if self._sockets is None:
+            self._sockets = Sockets(self.loop, self.send)
+        secure = partial(self._is_secure, listener)
+        self._sockets.listen(sock, backlog, cast("Callable[[], Connection]", factory), secure)
+
+    def _is_secure(self, listener: int) -> bool:
+        contexts = self.manners.tls
+        return listener < len(contexts) and contexts[listener] is not None
 
     def factory(self, listener: int, name: str) -> Callable[[], asyncio.Protocol]:
         """Makes the protocols of one listener; ``name`` is its address in the log."""
@@ -168,8 +186,8 @@ class Hub:
         Sent one after the other, answers wake those who wait for them less often than each by
         itself; and a banner goes out with the answer to a query that came with the connection.
         """
-        waiting = self._waiting
-        if not waiting:
+        waiting, sockets = self._waiting, self._sockets
+        if not waiting and (sockets is None or not sockets.in_turn):
             self.loop.call_soon(self.send)
         waiting.append(connection)
         if len(waiting) >= _TOGETHER:
@@ -202,7 +220,8 @@ class Hub:
         self.unsent -= self.slow.pop(connection, 0)
 
     async def drain(self, seconds: float) -> None:
-        """Answer what is under way, end all connections; after ``seconds`` by force."""
+        """Let nobody in, answer what is under way, end all; after ``seconds`` by force."""
+        self._stop_listening()
         self.draining = True
         self.now = self.loop.time()
         for connection in list(self.connections):
@@ -212,6 +231,15 @@ class Hub:
                 await asyncio.wait_for(self.empty.wait(), seconds)
         for connection in list(self.connections):
             connection.abort()
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
+
+    def _stop_listening(self) -> None:
+        if self._sockets is not None:
+            self._sockets.stop_listening()
+        for server in self._servers:
+            server.close()
 
 
 class Connection:
@@ -246,7 +274,7 @@ class Connection:
         "deadline",
     )
 
-    _transport: asyncio.Transport
+    _transport: SocketTransport | asyncio.Transport
     _session: Session
     _since: float  # of the loop's clock
 
@@ -274,10 +302,10 @@ class Connection:
 
     # -- events of the transport
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: SocketTransport | asyncio.BaseTransport) -> None:
         """Let the peer in, or not; the banner goes out at once (W1)."""
         # uvloop's transports are asyncio's in all but class.
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = cast("SocketTransport | asyncio.Transport", transport)
         hub, manners = self._hub, self._manners
         hub.connections.add(self)
         self._since = hub.now
@@ -322,9 +350,10 @@ class Connection:
                 transport.write(data)
             transport.close()
         else:
-            if data:
-                send_last(transport, data)
+            if isinstance(transport, SocketTransport):
+                transport.write_last(data)
             else:
+                transport.write(data)
                 transport.write_eof()
             self._read(True)
 
@@ -369,7 +398,7 @@ class Connection:
 
     async def _secured(self, context: ssl.SSLContext) -> asyncio.Transport | None:
         """The transport that speaks TLS; None when the handshake failed."""
-        loop, plain = self._hub.loop, self._transport
+        loop, plain = self._hub.loop, cast("asyncio.Transport", self._transport)
         early, self._early = self._early or b"", None
         loop.call_soon(_feed, plain, early)  # when the next call has put TLS there
         try:

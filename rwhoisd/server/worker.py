@@ -136,14 +136,9 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         self._control.setblocking(False)
         loop.add_reader(self._control, self._hear)
-        servers = [
-            await loop.create_server(
-                self._hub.factory(listener.row, listener.name),
-                sock=listener.sockets[self._number],
-                backlog=listener.backlog,
-            )
-            for listener in self._listeners
-        ]
+        for listener in self._listeners:
+            sock = listener.sockets[self._number]
+            await self._hub.listen(listener.row, listener.name, sock, listener.backlog)
         self._log.start()
         self._hub.sweep()
         with suppress(ConnectionError):  # the supervisor is gone, which we hear next
@@ -151,8 +146,6 @@ class Worker:
         self._renew()
         await self._stop.wait()
         await asyncio.sleep(_ACCEPT_SECONDS)
-        for server in servers:
-            server.close()
         await self._hub.drain(self._config.limits.drain_seconds)
         await self._store.close()
         self._aside.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -125,19 +126,19 @@ async def serving(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """A server that is drained and closed at the end."""
-    loop = asyncio.get_running_loop()
     service = EchoService()
     table = LimitTable(1024, 1)
     worker = WorkerLimits(table, 0, limits or LimitSettings())
     query_log = log or QueryLog(LogSettings(OFF))
     hub = Hub(Manners(service, timing or Timing(), (rules,), welcome, (tls,)), worker, query_log)
-    server = await loop.create_server(hub.factory(0, "test:0"), "127.0.0.1", 0)
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    await hub.listen(0, "test:0", sock, 100)
     query_log.start()
     hub.sweep()
     try:
-        yield Server(hub, service, server.sockets[0].getsockname()[1], table)
+        yield Server(hub, service, port, table)
     finally:
-        server.close()
         service.release.set()
         await hub.drain(2.0)
         query_log.close()

@@ -6,58 +6,9 @@ from contextlib import closing
 from typing import Any, cast
 
 import pytest
-import uvloop
 
-from rwhoisd.server.ending import send_last
 from rwhoisd.server.transport import Timing
 from tests.wire.harness import BANNER, LONG_SECONDS, Server, run, serving, until
-
-MUCH = b"x" * (1 << 24)  # more than the system takes at once
-
-
-class Peer(asyncio.Protocol):
-    """A server's end of a connection that says one thing, last, and what happens to it."""
-
-    def __init__(self, last: bytes) -> None:
-        self.last = last
-        self.lost: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        send_last(cast("asyncio.Transport", transport), self.last)
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, error: BaseException | None) -> None:
-        self.lost.set_result(error)
-
-
-@pytest.mark.parametrize("make", [uvloop.new_event_loop, asyncio.new_event_loop])
-@pytest.mark.parametrize("last", [b"x", MUCH], ids=["little", "more than fits"])
-def test_last_bytes_and_our_end_arrive_and_the_other_side_stays_open(
-    make: Any, last: bytes
-) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        peers: list[Peer] = []
-
-        def accept() -> Peer:
-            peers.append(Peer(last))
-            return peers[0]
-
-        async with await loop.create_server(accept, "127.0.0.1", 0) as server:
-            address = server.sockets[0].getsockname()
-            reader, writer = await asyncio.open_connection(*address)
-            assert await reader.read() == last  # up to the end of their side
-            writer.write(b"still listened to")
-            await asyncio.sleep(0.05)
-            assert not peers[0].lost.done()
-            writer.write_eof()
-            assert await asyncio.wait_for(peers[0].lost, LONG_SECONDS) is None
-            writer.close()
-
-    with asyncio.Runner(loop_factory=make) as runner:
-        runner.run(main())
 
 
 def test_last_bytes_to_a_peer_that_is_gone_are_no_fault_of_ours() -> None:
