@@ -16,7 +16,7 @@ from bench import queries
 from bench.echo import Echo
 from bench.errors import BenchError
 from rwhoisd.directory.names import plain_address
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.scopes import Plan
 from rwhoisd.image.words import Words
 from rwhoisd.protocol.session import DEFAULT_LIMIT, Peer, SessionLimits

@@ -26,8 +26,8 @@ from bench.made_up import CATEGORIES, GUARDED, SECRET, STATUSES, TOGETHER, MadeU
 from rwhoisd import config as configuration
 from rwhoisd.directory.dialect import RFC
 from rwhoisd.image.build import build
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.folder import FORMAT
-from rwhoisd.image.reader import ImageReader
 from rwhoisd.server import settings
 from rwhoisd.server.limits import LimitTable, WorkerLimits
 from rwhoisd.server.querylog import QueryLog

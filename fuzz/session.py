@@ -21,7 +21,7 @@ from fuzz.inputs import hurried, number, require, scratch, split
 from rwhoisd.config import ProgramConfig
 from rwhoisd.directory.area import HostPort
 from rwhoisd.directory.dialect import DIALECTS, Compat
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.protocol.directives import x_directive
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import Request

@@ -19,6 +19,7 @@ from typing import Final
 # What a query passes through between two system calls.
 MODULES: Final = (
     "rwhoisd.directory.routing",
+    "rwhoisd.image.current",
     "rwhoisd.image.keys",
     "rwhoisd.image.words",
     "rwhoisd.protocol.lines",

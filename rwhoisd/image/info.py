@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.folder import FORMAT, INDEX, OBJECTS, OFFSETS, RECORDS
-from rwhoisd.image.reader import ImageReader
 
 
 @dataclass(frozen=True, slots=True)

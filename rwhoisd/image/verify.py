@@ -13,12 +13,13 @@ from rwhoisd.directory.changes import Source, StoredObject
 from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.build import pair_of_object
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.environment import get, items, understanding
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import RECORDS, Folder, read_manifest
 from rwhoisd.image.keys import Item
 from rwhoisd.image.postings import floor_boundary
-from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.image.reader import Image
 from rwhoisd.image.rendering import NOTHING, Findable, Renderers
 from rwhoisd.image.scopes import Pair
 from rwhoisd.image.sorting import Sorter

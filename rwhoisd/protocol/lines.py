@@ -13,6 +13,7 @@ from typing import Final
 
 LF: Final = b"\n"
 _CRLF: Final = b"\r\n"
+_CR: Final = 13
 # Bytes that are removed from a line: all control characters but TAB. NUL is treated before.
 CONTROLS: Final = bytes(b for b in (*range(0x20), 0x7F) if b != 0x09)
 # Line end octets that do not count toward the limit of a line that is refused when too long.
@@ -65,10 +66,10 @@ class LineRules:
         None when the last one is not whole, one may be too long, or line ends are mixed. No line
         holds an LF, as the cache of answers relies on.
         """
-        eol = _CRLF if data.endswith(_CRLF) else LF
-        if len(data) <= self.octets and data.find(LF) == len(data) - 1:  # a lone line, mostly
-            return [data.removesuffix(eol)] if data else None
-        lines = data.split(eol)
+        line, _, rest = data.partition(LF)
+        if not rest and len(line) < len(data) <= self.octets:  # a lone line, mostly
+            return [line[:-1] if line and line[-1] == _CR else line]
+        lines = data.split(_CRLF if data.endswith(_CRLF) else LF)
         if lines.pop() or data.count(LF) != len(lines):
             return None
         if len(data) > self.octets and max(map(len, lines)) + _LINE_END_OCTETS > self.octets:

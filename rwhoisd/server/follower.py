@@ -15,8 +15,8 @@ from typing import Final
 
 from rwhoisd.config import Config
 from rwhoisd.image.catch_up import follow
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.errors import ImageError
-from rwhoisd.image.reader import ImageReader
 from rwhoisd.server import settings
 from rwhoisd.server.registry import LazyStore
 from rwhoisd.server.replay import replay

@@ -146,8 +146,8 @@ def run(config: Config, *, data: bool = True, anew: bool = False) -> bool:
 
 
 async def _run_or_wait(config: Config, *, data: bool, anew: bool) -> bool:
+    from rwhoisd.image.current import ImageReader
     from rwhoisd.image.errors import ImageError
-    from rwhoisd.image.reader import ImageReader
     from rwhoisd.store.errors import StoreFullError, StoreLockedError, StoreLostError
 
     try:

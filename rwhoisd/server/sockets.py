@@ -193,25 +193,27 @@ class SocketTransport:
         if self._reading and not self._closing:
             self._watch(self._watched | _IN)
 
-    def happened(self, events: int) -> None:
-        """Take what the peer sent, or send what waits for it."""
+    def happened(self, events: int) -> bytes | None:
+        """Send what waits for the peer, take what it sent; None when it sent nothing new."""
         if events & _OUT and self._waiting:
             self._send_rest()
-        if events & ~_OUT and self._protocol is not None:
-            if self._reading:
-                self._read()
-            else:  # without the events that cannot be left out: only who is not in the set is told
-                self._watch(self._watched & ~_IN)  # nothing of these
-
-    def _read(self) -> None:
-        protocol = self._protocol
-        assert protocol is not None
+        if not events & ~_OUT or self._protocol is None:
+            return None
+        if not self._reading:
+            self._watch(self._watched & ~_IN)
+            return None
         try:
-            data = self._sock.recv(_READ_OCTETS, _NOW)
+            return self._sock.recv(_READ_OCTETS, _NOW)
         except BlockingIOError:  # an event of one that had the same number before
-            return
+            return None
         except OSError as error:
             self._lose(error)
+            return None
+
+    def received(self, data: bytes) -> None:
+        """Give the protocol what ``happened`` took: no bytes are the end of the peer's side."""
+        protocol = self._protocol
+        if protocol is None:  # lost meanwhile
             return
         if data:
             protocol.data_received(data)
@@ -361,19 +363,31 @@ class Sockets:
             self._ended()
 
     def _look(self) -> bool:
-        """Take what there is; whether somebody was let in."""
+        """Take what there is; whether somebody was let in.
+
+        First everything is taken, then everything is answered: code that answers stays in the
+        processor's caches so.
+        """
         let_in = False
         transports = self._transports
+        taken: list[tuple[SocketTransport, bytes]] = []
         for number, events in self._set.poll(0, _EVENTS):
             transport = transports.get(number)
             if transport is None:
                 let_in = self._accept(number) or let_in
                 continue
             try:
-                transport.happened(events)
+                data = transport.happened(events)
             except Exception as error:
-                self._tell(error)
-                transport.abort()
+                self._fault(transport, error)
+            else:
+                if data is not None:
+                    taken.append((transport, data))
+        for transport, data in taken:
+            try:
+                transport.received(data)
+            except Exception as error:
+                self._fault(transport, error)
         return let_in
 
     def _accept(self, number: int) -> bool:
@@ -405,8 +419,7 @@ class Sockets:
         try:
             transport.begin()
         except Exception as error:
-            self._tell(error)
-            transport.abort()
+            self._fault(transport, error)
 
     def _hand_over(self, listening: _Listening, number: int) -> None:
         task = self.loop.create_task(self._handed_over(listening.factory, number))
@@ -430,6 +443,10 @@ class Sockets:
     def _go_on(self, number: int) -> None:
         if number in self._listening:
             self._set.register(number, _IN)
+
+    def _fault(self, transport: SocketTransport, error: Exception) -> None:
+        self._tell(error)
+        transport.abort()
 
     def _tell(self, error: Exception) -> None:
         """A protocol failed, which is a fault of ours."""

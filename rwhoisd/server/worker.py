@@ -24,8 +24,9 @@ import uvloop
 from rwhoisd.config import Config
 from rwhoisd.directory.access import AccessRules
 from rwhoisd.directory.names import ADDRESS_BITS, Network
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.environment import looks_damaged
-from rwhoisd.image.reader import Generation, Image, ImageReader
+from rwhoisd.image.reader import Generation, Image
 from rwhoisd.protocol.spool import Room
 from rwhoisd.query import parser
 from rwhoisd.server import pgp, settings, tls

@@ -5,15 +5,15 @@ from typing import Final
 from rwhoisd.protocol.replies import Told
 
 _OVERHEAD: Final = 500  # measured: octets of an answer and its place, beside its bytes and its key
-_ASKED: Final = 4096  # places to remember that a key was asked; a power of two
+_ASKED: Final = 4096  # keys that are remembered to have been asked for
 
 
 class AnswerCache:
     """Answers by key, all of one image version; the less used half goes when it is full.
 
     An answer is kept from the second time on that it is asked for, so that queries that do not
-    repeat neither cost memory nor drive out those that do. What was asked once is a hash in a
-    table; one hash that takes another's place only makes that one wait for its next time.
+    repeat drive out none of those that do, and cost no more than their keys. These are forgotten
+    all at once when they are many, which only makes them wait for their next time.
 
     Two generations instead of an order of use: a hit in the old one moves the answer to the
     young one, and when that is half of what may be kept it becomes the old one. So a hit costs
@@ -26,7 +26,7 @@ class AnswerCache:
         self.young: dict[bytes, Told] = {}  # to be asked first
         self.old: dict[bytes, Told] = {}  # then these, by ``again``
         self._octets = 0  # of the young
-        self._asked = [0] * _ASKED
+        self._asked = set[bytes]()
 
     def clear(self) -> None:
         """Forget the answers, as the image they were made from is no longer the newest."""
@@ -41,12 +41,13 @@ class AnswerCache:
 
     def put(self, key: bytes, told: Told) -> None:
         """Keep an answer, if it is not the first time that it was asked for."""
-        number = hash(key)
-        place = number & (_ASKED - 1)
-        if self._asked[place] != number:
-            self._asked[place] = number
-        else:
+        asked = self._asked
+        if key in asked:
             self._keep(key, told)
+            return
+        if len(asked) >= _ASKED:
+            asked.clear()
+        asked.add(key)
 
     def _keep(self, key: bytes, told: Told) -> None:
         size = len(told[0]) + len(key) + _OVERHEAD

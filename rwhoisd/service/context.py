@@ -7,7 +7,8 @@ from rwhoisd.directory.area import AuthorityArea
 from rwhoisd.directory.dialect import Dialect
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.directory.schema import ClassDef
-from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.image.current import ImageReader
+from rwhoisd.image.reader import Image
 from rwhoisd.protocol.directives import Directive, DirectiveTable
 from rwhoisd.protocol.replies import Reply, body
 from rwhoisd.protocol.requests import DirectiveRequest

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Final
 
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
-from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.image.current import ImageReader
+from rwhoisd.image.reader import Image
 from rwhoisd.protocol.directives import X_HANDLER, DirectiveTable
 from rwhoisd.protocol.lines import is_clean_query
 from rwhoisd.protocol.payload import Sealing

@@ -24,7 +24,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import AttributeDef, ClassDef, IndexType, Schema
 from rwhoisd.directory.soa import Soa
 from rwhoisd.image.build import build
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.query import parser
 from rwhoisd.query.parser import Allowed
 from rwhoisd.service.ports import Ports

@@ -24,7 +24,8 @@ from rwhoisd.directory.visibility import full_lines, public_lines
 from rwhoisd.image import keys, postings, search, words
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.image.current import ImageReader
+from rwhoisd.image.reader import Image
 from rwhoisd.image.rendering import ClassRenderer
 from rwhoisd.image.scopes import Scopes
 from rwhoisd.image.verify import verify

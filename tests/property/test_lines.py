@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rwhoisd.directory.access import EVERYONE
 from rwhoisd.directory.dialect import Compat
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.protocol.replies import Told
 from rwhoisd.protocol.requests import QueryRequest, Request
 from rwhoisd.protocol.session import Peer, SessionLimits

@@ -10,7 +10,7 @@ from rwhoisd.directory.dialect import ARIN
 from rwhoisd.directory.format import Flavour, PatternError, matcher
 from rwhoisd.directory.schema import Schema
 from rwhoisd.directory.validate import ObjectRules, unknown_attributes
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.service.ports import Parsed, Ports
 from rwhoisd.service.service import Service
 from tests.unit import service_kit as kit

@@ -22,7 +22,7 @@ from rwhoisd.directory.area import HostPort
 from rwhoisd.directory.objects import Object
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service

@@ -11,7 +11,7 @@ import pytest
 from rwhoisd import config as configuration
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.image.catch_up import follow
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.server import settings
 from rwhoisd.server.replay import replay
 from rwhoisd.service import deferred

@@ -16,7 +16,7 @@ from rwhoisd.directory.schema import AttributeDef, ClassDef, IndexType, Schema
 from rwhoisd.directory.soa import Soa
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service

@@ -14,7 +14,7 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import AttributeDef, AttributeType, ClassDef, IndexType, Schema
 from rwhoisd.directory.soa import Soa, TimeStamp
 from rwhoisd.image.build import build
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.protocol.directives import Directive
 from rwhoisd.protocol.replies import Reply
 from rwhoisd.protocol.requests import Request

@@ -11,8 +11,8 @@ from rwhoisd.image import compaction
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
 from rwhoisd.image.compaction import compact, is_worn
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.folder import Folder
-from rwhoisd.image.reader import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.testing.memory_source import MemorySource
 from tests.unit.image_data import after_steps, network

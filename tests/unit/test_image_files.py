@@ -14,10 +14,10 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.soa import Soa
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.errors import ImageError
 from rwhoisd.image.folder import write_manifest
 from rwhoisd.image.info import info
-from rwhoisd.image.reader import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.testing.memory_source import MemorySource
 from tests.unit.image_data import EXAMPLE, NET10, after_steps, network

@@ -18,8 +18,8 @@ from rwhoisd.image import catch_up as catch_up_module
 from rwhoisd.image import reader as reader_module
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up, follow
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.info import info
-from rwhoisd.image.reader import ImageReader
 from rwhoisd.image.verify import verify
 from tests.unit.image_data import after_steps
 

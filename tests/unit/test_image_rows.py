@@ -10,7 +10,7 @@ import pytest
 from rwhoisd.image import rows
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.testing.memory_source import MemorySource
 from tests.unit.image_data import EXAMPLE, NET10, network

@@ -13,7 +13,8 @@ from rwhoisd.directory.objects import Object
 from rwhoisd.directory.schema import AttributeDef, IndexType, Schema
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import Image, ImageReader
+from rwhoisd.image.current import ImageReader
+from rwhoisd.image.reader import Image
 from rwhoisd.image.search import search
 from rwhoisd.query.ast import Match, Query, Term
 from rwhoisd.testing.memory_source import MemorySource

@@ -20,7 +20,7 @@ from rwhoisd.formats.export_swip import Swip
 from rwhoisd.formats.export_walk import Gate
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.service.service import Service
 from rwhoisd.testing.memory_source import MemorySource

@@ -17,7 +17,8 @@ from bench import queries
 from bench.queries import KINDS, Kind, Numbers
 from rwhoisd.directory.errors import ResponseCode, RwhoisError
 from rwhoisd.image import narrowing
-from rwhoisd.image.reader import Generation, Image, ImageReader
+from rwhoisd.image.current import ImageReader
+from rwhoisd.image.reader import Generation, Image
 from rwhoisd.image.search import search
 from rwhoisd.query.ast import Match, Query, Term
 

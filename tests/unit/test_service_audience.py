@@ -15,7 +15,7 @@ from rwhoisd.directory.names import AreaName
 from rwhoisd.directory.objects import Object
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.query.parser import Allowed
 from rwhoisd.service import service as service_module
 from rwhoisd.service.ports import Ports

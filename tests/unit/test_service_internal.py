@@ -18,7 +18,7 @@ from rwhoisd.formats.check import Place, check_objects
 from rwhoisd.formats.export_walk import Gate
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
-from rwhoisd.image.reader import ImageReader
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.verify import verify
 from rwhoisd.protocol.replies import Told
 from rwhoisd.service.ports import Ports

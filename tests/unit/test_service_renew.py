@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up
+from rwhoisd.image.current import ImageReader
 from rwhoisd.image.folder import INDEX, Folder
-from rwhoisd.image.reader import ImageReader
 from rwhoisd.service.service import Service
 from tests.unit.image_data import after_steps, one_step
 from tests.unit.service_kit import Talk, settings
