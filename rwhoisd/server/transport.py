@@ -150,13 +150,14 @@ class Hub:
         self.unsent = 0  # all of them
         self.loop = asyncio.get_running_loop()
         self.now = self.loop.time()  # of the last sweep: near enough for idle limits
+        self.has_sets = HAS_SETS  # of sockets; else the loop's own servers serve
         self._sockets: Sockets | None = None
-        self._servers: list[asyncio.Server] = []  # where there are no sets of sockets
+        self._servers: list[asyncio.Server] = []
 
     async def listen(self, listener: int, name: str, sock: socket.socket, backlog: int) -> None:
         """Let clients of a bound socket in."""
         factory = self.factory(listener, name)
-        if not HAS_SETS:
+        if not self.has_sets:
             server = await self.loop.create_server(factory, sock=sock, backlog=backlog)
             self._servers.append(server)
             return

@@ -124,6 +124,7 @@ async def serving(
     rules: AccessRules = EVERYONE,
     welcome: Callable[[str], bool] = lambda _: True,
     tls: ssl.SSLContext | None = None,
+    has_sets: bool = True,
 ) -> AsyncIterator[Server]:
     """A server that is drained and closed at the end."""
     service = EchoService()
@@ -131,6 +132,7 @@ async def serving(
     worker = WorkerLimits(table, 0, limits or LimitSettings())
     query_log = log or QueryLog(LogSettings(OFF))
     hub = Hub(Manners(service, timing or Timing(), (rules,), welcome, (tls,)), worker, query_log)
+    hub.has_sets = has_sets
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
     await hub.listen(0, "test:0", sock, 100)

@@ -387,3 +387,22 @@ def test_query_log_has_a_line_for_each_request(tmp_path: Path) -> None:
         'query="-security" hits=0 code=0',
         'query="-quit" hits=0 code=0',
     ]
+
+
+def test_where_there_are_no_sets_of_sockets_the_loop_serves() -> None:
+    async def main() -> None:
+        async with serving(has_sets=False) as server:
+            assert await server.ask(b"one\n") == b"one\n%ok\n"
+            assert await server.ask(b"-holdconnect on\nfirst\nsecond", eof=True) == (
+                b"%ok\nfirst\n%ok\nsecond\n%ok\n"
+            )
+            reader, writer = await server.connect()
+            assert await reader.readline() == BANNER
+            drain = asyncio.create_task(server.hub.drain(2.0))
+            await until(lambda: server.hub.draining)
+            with pytest.raises(ConnectionRefusedError):
+                await server.connect()
+            writer.close()
+            await drain
+
+    run(main())
