@@ -29,7 +29,7 @@ class Preset(NamedTuple):
 
 QUICK = Preset("1000", 1, 0.3, "8")
 KINDS_OBJECTS = "1000,100000"
-FULL = Preset("1000,100000,1000000", 3, 0.7, "8,1,64")
+FULL = Preset("1000,100000,1000000", 3, 0.4, "8,1,64")
 
 
 def _numbers(text: str) -> list[int]:

@@ -36,10 +36,9 @@ _CHANGED: Final = 2_000  # objects that change again and again
 _AT_ONCE: Final = 1_000  # changes of one transaction at most
 _PACE_SECONDS: Final = 0.05  # between two transactions
 _CLIENTS: Final = 8
-_WINDOWS: Final = (
-    4  # of each kind, equally long: the median of them counts, as one may be disturbed
-)
-_WARM_SECONDS: Final = 5.0
+# All windows are about equally long; the median of them counts, as one may be disturbed.
+_WINDOW_SECONDS: Final = 5.0
+_QUIET_WINDOWS: Final = 2  # before the changes, and as many behind them
 _FELT: Final = (
     ("p99 of held queries", "p99_us", "µs"),
     ("p50 of held queries", "p50_us", "µs"),
@@ -167,23 +166,24 @@ def _stream(dataset: datasets.Dataset, server: Server, program: Path) -> Iterato
         )
         return load.run(program, job)
 
-    part = seconds / _WINDOWS
+    windows = round(seconds / _WINDOW_SECONDS)
+    part = seconds / windows
     # A server that has just begun reads its image and looks at its data: ten times the p99.
-    asked(max(_WARM_SECONDS, part))
-    without = [asked(part) for _ in range(_WINDOWS // 2)]
+    asked(part)
+    without = [asked(part) for _ in range(_QUIET_WINDOWS)]
     before = dataset.image_octets(ours=True)
     state = dataset.folder / "state"
     command = [sys.executable, "-m", __name__, str(state / "store.sqlite"), str(state / "image")]
-    command += [str(seconds + _WINDOWS), str(RATE)]  # the generator warms up for each window
+    command += [str(seconds + windows), str(RATE)]  # the generator warms up for each window
     writer = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
-        beside = [asked(part) for _ in range(_WINDOWS)]
+        beside = [asked(part) for _ in range(windows)]
     finally:
         told, _ = writer.communicate(timeout=seconds + 60)
     if writer.returncode:
         raise BenchError(f"{' '.join(command)} ended with {writer.returncode}")
     after = dataset.image_octets(ours=True)
-    without += [asked(part) for _ in range(_WINDOWS // 2)]
+    without += [asked(part) for _ in range(_QUIET_WINDOWS)]
     made = json.loads(told)
     rate = made["changes"] / made["seconds"]
     yield Found(f"changes a second for {seconds:.0f} s ÷ {RATE}", rate, "/s", rate / RATE)

@@ -21,6 +21,7 @@ import logging
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class SocketTransport:
     __slots__ = (
         "_closing",
         "_ends",
+        "_heard_all",
         "_number",
         "_paused",
         "_peer",
@@ -92,6 +94,7 @@ class SocketTransport:
         self._protocol: Receiver | None = protocol
         self._watched = 0  # events that the set has for it; none: it is not in the set
         self._reading = True
+        self._heard_all = False  # the peer's side has ended
         self._waiting = b""  # for the peer to take it
         self._sent = 0  # octets of it
         self._ends = False  # our side ends when nothing waits
@@ -119,7 +122,9 @@ class SocketTransport:
         self._reading = False
 
     def resume_reading(self) -> None:
-        """Go on."""
+        """Go on, as long as the peer's side has not ended."""
+        if self._heard_all:
+            return
         self._reading = True
         if not self._watched & _IN and not self._closing:
             self._watch(self._watched | _IN)
@@ -218,6 +223,7 @@ class SocketTransport:
         if data:
             protocol.data_received(data)
             return
+        self._heard_all = True
         self._reading = False
         if not protocol.eof_received():
             self.close()
@@ -312,7 +318,9 @@ class Sockets:
 
     def stop_listening(self) -> None:
         """Close the listening sockets."""
-        for listening in self._listening.values():
+        for number, listening in self._listening.items():
+            with suppress(OSError):  # it waits for descriptors
+                self._set.unregister(number)  # others have the socket as well, so it would stay
             listening.sock.close()
         self._listening.clear()
 

@@ -188,7 +188,10 @@ def test_end_of_the_peer_leaves_our_side_open_if_it_is_to_be(run: Any) -> None:
                 await until(lambda: peer.told == ["made", "data", "eof"])
                 turns = server.turns
                 await asyncio.sleep(0.05)
-                assert server.turns == turns  # the end is told once
+                peer.transport.resume_reading()
+                await asyncio.sleep(0.05)
+                assert server.turns == turns  # it is told once
+                assert peer.told[-1] == "eof"
                 peer.transport.write(b"answer")
                 peer.transport.close()
                 assert await read(client) == b"answer"
@@ -356,5 +359,18 @@ def test_closed_they_cut_who_is_left_and_let_nobody_in(run: Any) -> None:
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(server.address)
             server.sockets = Sockets(asyncio.get_running_loop(), lambda: None)
+
+    run(main())
+
+
+def test_who_does_not_listen_hears_nothing_of_clients_of_others(run: Any) -> None:
+    async def main() -> None:
+        async with scene() as server:
+            with closing(server.sock.dup()):  # as a supervisor has it
+                server.sockets.stop_listening()
+                with closing(socket.create_connection(server.address)):
+                    await asyncio.sleep(0.05)
+                    assert server.turns == 0
+                    assert not server.peers
 
     run(main())
