@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from bench import queries
 from bench.echo import Echo
 from bench.errors import BenchError
-from rwhoisd.directory.names import plain_address
+from rwhoisd.directory.addresses import plain_address
 from rwhoisd.image.current import ImageReader
 from rwhoisd.image.scopes import Plan
 from rwhoisd.image.words import Words

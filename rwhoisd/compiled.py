@@ -18,6 +18,7 @@ from typing import Final
 
 # What a query passes through between two system calls.
 MODULES: Final = (
+    "rwhoisd.directory.addresses",
     "rwhoisd.directory.routing",
     "rwhoisd.image.current",
     "rwhoisd.image.keys",

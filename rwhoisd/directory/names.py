@@ -31,14 +31,6 @@ TOP_LEVEL: Final = frozenset({"EDU", "GOV", "COM", "NET", "ORG", "MIL", "INT"})
 LONGEST_TOP_LEVEL: Final = max(map(len, TOP_LEVEL))
 
 
-def plain_address(text: str) -> int | None:
-    """The number of an IPv4 address as it is mostly written; None for all else."""
-    try:
-        return int.from_bytes(socket.inet_pton(socket.AF_INET, text))
-    except (OSError, ValueError):
-        return None
-
-
 class Network(NamedTuple):
     """A CIDR block. ``start`` is the first address as a number, its host bits are clear.
 

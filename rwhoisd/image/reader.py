@@ -48,6 +48,10 @@ _LOOK_SECONDS: Final = 0.02  # between two looks whether a change was committed 
 _ATTEMPTS: Final = 20  # to open what a builder may be replacing at the same moment
 
 Hit = tuple[int, int]  # scope, record
+# What is remembered by the leading 16 bits of an IPv4 address, bounded by ``words``: scope, record,
+# scope, record, … of the networks of at least that size around it, and their records as they are
+# sent, unless these are long or repeat; None where the long way has to look.
+LargeNetworks = dict[int, tuple[tuple[int, ...], bytes] | None]
 _END: Final = 1 << 32  # above all scopes
 
 
@@ -135,6 +139,7 @@ class Image:
             for f, found in self.lengths.items()
         }
         self._renderers = Renderers(scopes.pairs, self.eol)
+        self.large_networks: LargeNetworks = {}
 
     # The directory as a whole
 

@@ -26,6 +26,7 @@ _NETWORK_4: Final = keys.FAMILIES[4][0]
 # Networks at least this large are few: what an image has of them is remembered by their bits.
 _LARGE_BITS: Final = 16
 _REMEMBERED: Final = 1024  # large networks, and first octets
+_REMEMBERED_OCTETS: Final = 4096  # of records of large networks around one address
 _FEW_LINKS: Final = 256  # so many are remembered, not looked for
 MOST_AT_ONCE: Final = 256  # objects of an answer in one piece
 _PASSED_BY: Final = 64  # entries of a long posting that are not looked for
@@ -66,7 +67,7 @@ class Words:
             area: [(length, 32 - length) for length in sorted(found.get(4, ()), reverse=True)]
             for area, found in image.head.link_lengths.items()
         }
-        self._large: dict[int, bytes | None] = {}  # leading bits → postings, None: a long one
+        self._large = image.large_networks
         self._begins: dict[bytes, bool] = {}
 
     def equal(self, plan: Plan, word: bytes) -> Found | None:
@@ -106,23 +107,25 @@ class Words:
         """The networks around an IPv4 address, most specific first; ``word`` is how it stands."""
         if self._is_text(word):
             return None  # the same may be the text of another attribute
-        get, terms = self._get, self._terms
-        postings = []
+        get, terms, near = self._get, self._terms, b""
         for length, spare in self._lengths:
             key = _ADDRESS_KEY(_NETWORK_4, address >> spare << spare, length)
             value = get(key, None, terms)
             if value is not None:
                 if not value:
                     return None
-                postings.append(value)
+                near += value
         try:
             large = self._large[address >> _LARGE_BITS]
         except KeyError:
             large = self._large_networks(address)
         if large is None:
             return None
-        postings.append(large)
-        return self._networks(plan, keys.entries(b"".join(postings)))
+        flat, text = large
+        if near:
+            flat = keys.entries(near) + flat
+        own = len(near) // _ENTRY_OCTETS if text else len(flat) // 2
+        return self._networks(plan, flat, own, text)
 
     def refers(self, area: int, address: int) -> bool:
         """Whether an area has link referrals for an IPv4 address that lies in it."""
@@ -141,36 +144,55 @@ class Words:
         if self._get(keys.EXACT + word, None, self._terms) is not None:
             return None
         flat = self._around(network)
-        return None if flat is None else self._networks(plan, flat)
+        return None if flat is None else self._networks(plan, flat, len(flat) // 2, b"")
 
-    def _networks(self, plan: Plan, flat: tuple[int, ...]) -> Found | None:
+    def _networks(self, plan: Plan, flat: tuple[int, ...], own: int, text: bytes) -> Found | None:
+        """What postings have, as it is sent; what is behind the first ``own`` is ``text``."""
         if not flat:
             return NOTHING
-        return self._found(flat[1::2]) if self._one_class(plan.networks, flat[::2]) else None
+        if not self._one_class(plan.networks, flat[::2]):
+            return None
+        records = flat[1::2]
+        count = len(records)
+        if count > (self._limit or MOST_AT_ONCE):
+            return self._found(records)
+        parts = []
+        for record in records[:own]:
+            if records.count(record) > 1:
+                return self._found(records)
+            parts.append(self._records(record, record + 1))
+        parts.append(text)
+        return b"".join(parts), count, False
 
-    def _large_networks(self, address: int) -> bytes | None:
-        """The postings of the large networks around an address; None when one is long."""
+    def _large_networks(self, address: int) -> tuple[tuple[int, ...], bytes] | None:
+        """The large networks around an address, see ``LargeNetworks``."""
         found = []
         for length, spare in self._shortest:
             key = _ADDRESS_KEY(_NETWORK_4, address >> spare << spare, length)
             value = self._get(key, None, self._terms)
             if value is not None:
                 found.append(value)
-        postings = None if b"" in found else b"".join(found)
+        known = None
+        if b"" not in found:
+            flat = keys.entries(b"".join(found))
+            records = set(flat[1::2])
+            text = b"".join([self._records(record, record + 1) for record in flat[1::2]])
+            whole = len(records) == len(flat) // 2 and len(text) <= _REMEMBERED_OCTETS
+            known = flat, text if whole else b""
         if len(self._large) >= _REMEMBERED:
             self._large.clear()
-        self._large[address >> _LARGE_BITS] = postings
-        return postings
+        self._large[address >> _LARGE_BITS] = known
+        return known
 
     def _is_text(self, text: bytes) -> bool:
         """Whether an address is the text of a value as well; mostly none begins like it."""
-        first = text.index(b".") + 1
-        second = text.index(b".", first) + 1
-        return (
-            self._begins_like(text[:first])
-            and self._begins_like(text[:second])
-            and self._get(keys.EXACT + text, None, self._terms) is not None
-        )
+        end = text.index(b".") + 1
+        if not self._begins_like(text[:end]):
+            return False
+        end = text.index(b".", end) + 1
+        if not self._begins_like(text[:end]):
+            return False
+        return self._get(keys.EXACT + text, None, self._terms) is not None
 
     def _begins_like(self, octets: bytes) -> bool:
         """Whether the text of any value begins with these octets of an address."""

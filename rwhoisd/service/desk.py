@@ -8,13 +8,13 @@ gives is what the session and ``Service.handle`` give for the line, step by step
 from collections.abc import Mapping
 from typing import Final
 
+from rwhoisd.directory.addresses import plain_address
 from rwhoisd.directory.errors import ResponseCode
 from rwhoisd.directory.names import (
     LONGEST_TOP_LEVEL,
     HierarchicalName,
     Network,
     hierarchical_value,
-    plain_address,
 )
 from rwhoisd.directory.phonetic import is_phonetic
 from rwhoisd.image.reader import Image

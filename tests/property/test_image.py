@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rwhoisd.directory.addresses import plain_address
 from rwhoisd.directory.area import AuthorityArea
-from rwhoisd.directory.names import AreaName, Network, plain_address
+from rwhoisd.directory.names import AreaName, Network
 from rwhoisd.directory.objects import Object
 from rwhoisd.directory.phonetic import is_phonetic
 from rwhoisd.directory.render import record_lines
@@ -222,6 +223,7 @@ def small(inline: int = 2, cut: int = 480, gathered: int = 2) -> Iterator[None]:
             (words, "_PASSED_BY", 2),
             (words, "_FEW_LINKS", 1),
             (words, "_LARGE_BITS", 9),
+            (words, "_REMEMBERED_OCTETS", 150),
             (postings, "_BATCH", 3),
             (postings, "_ITEMS", 5),
         ):
