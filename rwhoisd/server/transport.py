@@ -9,6 +9,7 @@ is ended with the last answer, what the peer still sends is thrown away, and the
 the peer's end or after ``close_seconds``. A reset, which would destroy an answer in
 flight, is sent only to a peer that keeps sending or does not read.
 
+Connections in the clear have sockets of ours (``sockets``), unless the system has no sets of them.
 On a listener with TLS a client is counted and let in as any other; then the handshake runs as a
 task, and the connection goes on upon the transport that comes of it. TLS has no half-closed
 connections, so there closing is up to the transport: it writes what is left and says goodbye.
