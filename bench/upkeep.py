@@ -23,6 +23,7 @@ from bench.errors import BenchError
 from bench.servers import Server
 
 _LOAD_TIME: Final = "load: time"
+_READY_TIME: Final = "load and image: time"
 _POSTGRESQL_MOST: Final = 100_000  # objects
 _PROBES: Final = 200  # queries of which p50 is taken
 _HELD: Final = 10_000  # idle connections of each worker, where the limits of files allow it
@@ -51,14 +52,14 @@ class _Cost:
 
 
 def building(dataset: datasets.Dataset, arin_bin: Path | None) -> Iterator[Figure]:
-    """Figures of loading the text into a store, and of building an image of that store."""
-    state = dataset.folder / "upkeep"
-    shutil.rmtree(state, ignore_errors=True)
-    state.mkdir()
+    """Figures of loading the text into a store, and of building an image of that store.
+
+    Both are where a server of ours keeps them, which can start with them.
+    """
+    state = dataset.fresh_state()
     index = _arin_index(dataset, arin_bin) if arin_bin else None
     load = _cost_of("load", str(dataset.root / "rwhoisd.conf"), str(state / "store.sqlite"))
     image = _cost_of("image", str(state / "store.sqlite"), str(state / "image"))
-    shutil.rmtree(state)
     both = _Cost(
         load.seconds + image.seconds,
         load.cpu_seconds + image.cpu_seconds,
@@ -70,6 +71,12 @@ def building(dataset: datasets.Dataset, arin_bin: Path | None) -> Iterator[Figur
         yield Figure(dataset.count, f"{name}: time", cost.seconds, "s", ratio)
         yield Figure(dataset.count, f"{name}: CPU", cost.cpu_seconds, "s", cpu)
         yield Figure(dataset.count, f"{name}: largest process", cost.peak_megabytes, "MB")
+
+
+def seconds_to_ready(figures: Sequence[Figure], objects: int) -> float | None:
+    """What ``building`` took for so many objects; None when it was not measured."""
+    place = (objects, _READY_TIME)
+    return next((f.value for f in figures if (f.objects, f.what) == place), None)
 
 
 def loading_postgresql(dataset: datasets.Dataset, figures: Sequence[Figure]) -> Iterator[Figure]:
