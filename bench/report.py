@@ -335,23 +335,31 @@ What the profiles found (cProfile and the table above for what is ours, `strace 
 calls), where more is paid than echo pays:
 
 - **A connection for each query.** Beside what echo does there are two system calls: `shutdown`,
-  and the `read` that sees the client's end. An answer in flight must not be destroyed by a reset
+  and the `recv` that sees the client's end. An answer in flight must not be destroyed by a reset
   when its client still sends something, so our side is ended first and the socket is closed
   behind the client's. Closing at once would save both, and lose answers. To make up for it the
-  banner waits for the rest of the loop's turn, so that it goes out with the answer to a query that
-  came with the connection, and the last answer with the end of our side, in one segment: two
-  packets and two wakings of the client less. `strace -c` counts one `sendto` for a connection where
-  there were two `write`. Side by side in nine rounds at a million networks (before → after), CPU ÷
-  echo: name 2.19 → 1.54, twenty records 2.45 → 2.12; p50 ÷ echo: 1.75 → 1.19, 2.30 → 1.83. The rest
-  is the making of connection, session and limits.
+  banner waits for the rest of the turn, so that it goes out with the answer to a query that came
+  with the connection, and the last answer with the end of our side, in one segment: two packets
+  and two wakings of the client less. Side by side in nine rounds at a million networks (before →
+  after), CPU ÷ echo: name 2.19 → 1.54, twenty records 2.45 → 2.12.
+- **The loop's transports.** Then `perf` with call graphs had more in what a connection costs uvloop
+  (its transport, handle and queue, and a second object around its socket for that last answer) than
+  in everything of ours: of 128 µs for a name 57 were the kernel's (64 of echo's 89), 39 the
+  interpreter's library (14), 12 uvloop (8), 9 our compiled modules. Clear connections have sockets
+  of ours now, in one set that uvloop watches (ADR 0014). Nine rounds: CPU ÷ echo 1.79 → 1.11,
+  2.29 → 1.38, 2.25 → 1.45; p50 ÷ echo 1.62 → 0.96, 2.02 → 1.26, 1.98 → 1.28. `strace -c` for a
+  connection: `accept4`, `getsockname` (Python asks whose descriptor it wraps), `epoll_ctl`,
+  `recvfrom` twice, `sendto`, `shutdown`, `close`, and a share of the looks for events.
 - **Held, one query at a time.** A packet costs the same whether it has one line or sixteen: line
   ends, limits, the clock for the log, the next idle limit. It is the difference between "packet"
   and "line of 16".
 - **Pipelined.** Echo multiplies a constant, which costs it next to nothing for a line, so this
   ratio is all Python of ours: one expression, one look, one entry for the log.
-- **Addresses.** One look for each prefix length in use below /16, then four records are copied
-  together. The chain of enclosing networks is not stored with each network, as a changed /8
-  would then rewrite everything below it (ADR 0003).
+- **Addresses.** One look for each prefix length in use below /16, then the records found are
+  copied together with those of the large networks, which are remembered as they are sent. That
+  made 3.83 of 4.37 for a held one, 18.3 of 20.1 with sixteen in flight (CPU ÷ echo, 21 rounds). The
+  chain of enclosing networks is not stored with each network, as a changed /8 would then rewrite
+  everything below it (ADR 0003).
 - **Prefixes.** Twenty keys are read one after the other, which is most of their price. They are
   one slice of the records only where records lie in the order of their names.
 
@@ -378,10 +386,12 @@ calls), where more is paid than echo pays:
   writing, 41 from the line to the answer, of which 9 are LMDB and 9 the four records, out of memory
   that no cache has.
 - **Waking clients.** Of a held answer for an address 40 % was `write`, a half of that waking a
-  client that sleeps; echo's clients do not sleep, as echo waits for them. Answers of one turn of
-  the loop
-  are sent together at its end now (sixteen at most). At 64 clients, nine rounds: CPU ÷ echo 2.84 →
-  2.07, rate ÷ echo 0.36 → 0.49, p99 ÷ echo 4.14 → 2.66. With 8 clients it changes p99 (2.77 → 2.73
+  client that sleeps; echo's clients do not sleep, as echo waits for them. In `perf` of a held name
+  the kernel takes 19 µs of ours and 14 of echo's for the same calls. Answers of one turn are sent
+  together at its end (sixteen at most), and what came is taken as a whole before anything is
+  answered, which keeps the code that answers warm (31 rounds: rate ÷ echo 0.35 → 0.38 and
+  0.28 → 0.30). Sent together, at 64 clients, nine rounds: CPU ÷ echo 2.84 → 2.07, rate ÷ echo
+  0.36 → 0.49, p99 ÷ echo 4.14 → 2.66. With 8 clients it changes p99 (2.77 → 2.73
   and 4.75 → 3.15) and hardly the rest. Last answers of a connection are sent at once: to let
   them wait, too, made connections dearer (1.67 → 1.83).
 - **p99 ÷ p50.** The echo server itself has 1.6 to 7.7 by round with 64 held clients on this
@@ -391,9 +401,8 @@ calls), where more is paid than echo pays:
 - **What varies.** On this shared machine echo itself took from 7.6 to 17 for an answer within
   three rounds of one minute; that is why only ratios of one round are used, and why those of
   latencies move even so. And one day differs from another: what was measured as 1.96 (a
-  held name) and 3.43 (an address) times echo's CPU was 2.78 and 5.46 on the day of the run above,
-  the same program beside that of today, which had 2.57 and 4.53. Loading and the image, in which
-  nothing changed between two runs, went from 4.47 to 5.54 times ARIN's indexer.
+  held name) and 3.43 (an address) times echo's CPU was 2.78 and 5.46 on another day. Loading and
+  the image, in which nothing changed between two runs, went from 4.47 to 5.54 times ARIN's indexer.
 - **The query log** took 4 to 5, most of it for the expression that looks for secrets in each
   batch. A quick look for its beginnings now comes first: 1.5 µs a line became 0.2.
 
@@ -402,6 +411,9 @@ limits of a client is remembered (coming and going from 4.1 to 2.2 µs), a sessi
 (1.8 to 1.0), values of a range are read without their keys and neighbours are seen before
 doubles (the look for a prefix from 9.8 to 7.5), link referrals are looked for by number (an
 address from 12.2 to 9.3). A connection as a whole went from 16.0 to 9.6 µs of ours.
+
+Tried and left: splitting a line and looking at its octets by `bytes.translate` in place of one
+regular expression: 1.0 µs where the expression takes 0.6.
 
 Tried and left: the image in pages of 2 MiB. The kernel maps large files of ext4 so by itself where
 they were read at once, and beside a copy that was asked for them (`MADV_HUGEPAGE`) there was no
@@ -420,8 +432,9 @@ Not tried: records in the order of names, an index of address ranges.
 _LOAD = """
 ## From text to the first answer
 
-Seconds from data files nobody has read yet to the first whole answer: import, store, image and
-start for rwhoisd, indexing and start for ARIN's server.
+Seconds from data files nobody has read yet to the first whole answer: for rwhoisd loading and image
+as in the next table, and a start on them that looks at every record; for ARIN's server indexing and
+start.
 """
 
 _UPKEEP = """
