@@ -20,8 +20,9 @@ from rwhoisd.image.current import ImageReader
 from rwhoisd.image.scopes import Plan
 from rwhoisd.image.words import Words
 from rwhoisd.protocol.session import DEFAULT_LIMIT, Peer, SessionLimits
+from rwhoisd.server.hub import Hub
 from rwhoisd.server.querylog import Entry, Formatter, LogSettings
-from rwhoisd.server.transport import Connection, Hub
+from rwhoisd.server.transport import Connection, factory
 
 _LINES: Final = 2048
 _TOGETHER: Final = 16  # lines in a packet of a client that does not wait
@@ -114,7 +115,7 @@ async def _measure(folder: Path, numbers: queries.Numbers) -> list[Piece]:
 
 def _opened(hub: Hub, sink: queries.Sink) -> Connection:
     """A connection that is held."""
-    connection = hub.factory(0, "127.0.0.1:4321")()
+    connection = factory(hub, 0, "127.0.0.1:4321")()
     connection.connection_made(cast("asyncio.Transport", sink))
     connection.data_received(b"-holdconnect on\r\n")
     return connection
@@ -133,7 +134,7 @@ def _packet(connection: Connection, sink: queries.Sink, packet: bytes) -> None:
 
 
 def _connection(hub: Hub, sink: queries.Sink, packet: bytes) -> None:
-    connection = hub.factory(0, "127.0.0.1:4321")()
+    connection = factory(hub, 0, "127.0.0.1:4321")()
     connection.connection_made(cast("asyncio.Transport", sink))
     connection.data_received(packet)
     connection.send()

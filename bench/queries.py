@@ -29,9 +29,10 @@ from rwhoisd.image.build import build
 from rwhoisd.image.current import ImageReader
 from rwhoisd.image.folder import FORMAT
 from rwhoisd.server import settings
+from rwhoisd.server.hub import Hub, Manners
 from rwhoisd.server.limits import LimitTable, WorkerLimits
 from rwhoisd.server.querylog import QueryLog
-from rwhoisd.server.transport import Hub, Manners
+from rwhoisd.server.transport import factory
 from rwhoisd.service.ports import Ports
 from rwhoisd.service.service import Service
 
@@ -285,7 +286,7 @@ async def _measure(folder: Path, kind: Kind, numbers: Numbers) -> Cost:
     lines = [f"{kind.line(numbers, n)}\r\n".encode() for n in range(_DIFFERENT)]
     random.Random(generate.QUERY_SEED).shuffle(lines)
     served, sink = hub(folder), Sink()
-    connection = served.factory(0, "127.0.0.1:4321")()
+    connection = factory(served, 0, "127.0.0.1:4321")()
     connection.connection_made(cast("asyncio.Transport", sink))
 
     async def ask(line: bytes) -> None:

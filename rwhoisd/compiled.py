@@ -26,6 +26,7 @@ MODULES: Final = (
     "rwhoisd.protocol.lines",
     "rwhoisd.protocol.session",
     "rwhoisd.server.access",
+    "rwhoisd.server.hub",
     "rwhoisd.server.limits",
     "rwhoisd.server.querylog",
     "rwhoisd.server.sockets",

@@ -10,9 +10,9 @@ from rwhoisd.protocol.directives import NAMES, Directive, x_directive
 from rwhoisd.protocol.session import SessionLimits
 from rwhoisd.query.parser import Allowed
 from rwhoisd.server.access import Access, AccessFiles
+from rwhoisd.server.hub import Timing
 from rwhoisd.server.limits import LimitSettings
 from rwhoisd.server.querylog import OFF, STDERR, LogSettings
-from rwhoisd.server.transport import Timing
 from rwhoisd.service.settings import ForwardLimits, ServiceSettings
 
 

@@ -29,17 +29,17 @@ from rwhoisd.image.environment import looks_damaged
 from rwhoisd.image.reader import Generation, Image
 from rwhoisd.protocol.spool import Room
 from rwhoisd.query import parser
-from rwhoisd.server import pgp, settings, tls
+from rwhoisd.server import pgp, settings, tls, transport
 from rwhoisd.server.aside import ThreadAside
 from rwhoisd.server.forward import StreamConnector
 from rwhoisd.server.gate import Gate
+from rwhoisd.server.hub import Hub, Manners
 from rwhoisd.server.limits import LimitTable, WorkerLimits
 from rwhoisd.server.listeners import Listener
 from rwhoisd.server.notices import StoredNotices
 from rwhoisd.server.programs import LocalPrograms
 from rwhoisd.server.querylog import QueryLog
 from rwhoisd.server.registry import ASK_TO_BUILD, ASK_TO_MEND, LazyStore, StoreRegistry
-from rwhoisd.server.transport import Hub, Manners
 from rwhoisd.server.turns import Turns
 from rwhoisd.service.deferred import DeferredQueue
 from rwhoisd.service.ports import Ports
@@ -139,7 +139,7 @@ class Worker:
         loop.add_reader(self._control, self._hear)
         for listener in self._listeners:
             sock = listener.sockets[self._number]
-            await self._hub.listen(listener.row, listener.name, sock, listener.backlog)
+            await transport.listen(self._hub, listener.row, listener.name, sock, listener.backlog)
         self._log.start()
         self._hub.sweep()
         with suppress(ConnectionError):  # the supervisor is gone, which we hear next

@@ -20,9 +20,10 @@ from rwhoisd.image.current import ImageReader
 from rwhoisd.protocol.replies import Told
 from rwhoisd.protocol.requests import QueryRequest, Request
 from rwhoisd.protocol.session import Peer, SessionLimits
+from rwhoisd.server.hub import Hub, Manners, Timing
 from rwhoisd.server.limits import LimitSettings, LimitTable, WorkerLimits
 from rwhoisd.server.querylog import OFF, LogSettings, QueryLog
-from rwhoisd.server.transport import Connection, Hub, Manners, Timing
+from rwhoisd.server.transport import Connection
 from rwhoisd.service.service import Service
 from tests.unit import service_kit as kit
 

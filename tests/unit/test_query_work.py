@@ -21,6 +21,7 @@ from rwhoisd.image.current import ImageReader
 from rwhoisd.image.reader import Generation, Image
 from rwhoisd.image.search import search
 from rwhoisd.query.ast import Match, Query, Term
+from rwhoisd.server.transport import factory
 
 FEW, MANY = 1_000, 8_000
 ASKED = 30  # queries of each kind
@@ -119,7 +120,7 @@ def work(folder: Path, kind: Kind, numbers: Numbers) -> tuple[float, float]:
 
 async def _work(folder: Path, kind: Kind, numbers: Numbers) -> tuple[float, float]:
     hub, sink = queries.hub(folder), queries.Sink()
-    connection = hub.factory(0, "127.0.0.1:4321")()
+    connection = factory(hub, 0, "127.0.0.1:4321")()
     connection.connection_made(cast("asyncio.Transport", sink))
 
     async def ask(line: str) -> None:

@@ -21,9 +21,10 @@ from rwhoisd.protocol.requests import (
     Request,
 )
 from rwhoisd.protocol.session import Peer, Session, SessionLimits, Speech
+from rwhoisd.server.hub import Hub, Manners, Timing
 from rwhoisd.server.limits import LimitSettings, LimitTable, WorkerLimits
 from rwhoisd.server.querylog import OFF, LogSettings, QueryLog
-from rwhoisd.server.transport import Hub, Manners, Timing
+from rwhoisd.server.transport import listen
 
 LONG_SECONDS = 60.0  # nothing of what is waited for takes as long
 BANNER = b"%rwhois V-1.5:003fff:00 test (test)\n"
@@ -135,7 +136,7 @@ async def serving(
     hub.has_sets = has_sets
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
-    await hub.listen(0, "test:0", sock, 100)
+    await listen(hub, 0, "test:0", sock, 100)
     query_log.start()
     hub.sweep()
     try:

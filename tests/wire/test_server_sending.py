@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from rwhoisd.server.transport import Timing
+from rwhoisd.server.hub import Timing
 from tests.wire.harness import BANNER, LONG_SECONDS, Server, run, serving, until
 
 

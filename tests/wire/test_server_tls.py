@@ -15,9 +15,9 @@ import pytest
 
 from rwhoisd.config import TlsConfig
 from rwhoisd.server import transport as transport_module
+from rwhoisd.server.hub import Timing
 from rwhoisd.server.limits import Counter, LimitSettings
 from rwhoisd.server.tls import TlsError, context
-from rwhoisd.server.transport import Timing
 from rwhoisd.service.hashing import argon2_hash
 from tests.wire import process
 from tests.wire.certificates import Authority

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rwhoisd.directory.access import AccessRules
+from rwhoisd.server.hub import Timing
 from rwhoisd.server.limits import Counter, LimitSettings
 from rwhoisd.server.querylog import LogSettings, QueryLog
-from rwhoisd.server.transport import Timing
 from tests.wire.harness import BANNER, LONG_SECONDS, run, serving, until
 
 
