@@ -133,10 +133,15 @@ class LimitTable:
     def row_of(self, key: int, now: float) -> int:
         """The row of a net by its key, made when there is none; in a full group a shared one."""
         start = key % self.groups * GROUP
-        keys = self.keys[start : start + GROUP].tolist()
-        if key in keys:
-            return start + keys.index(key)
+        row = _row_with(self.keys, key, start)
+        if row is not None:
+            return row
         loads = [(self.held_by_net(i), max(self.due[i], now)) for i in range(start, start + GROUP)]
+        # Another worker that meets the net now takes the same row by the same loads. If they are
+        # changed by it already its key stands there, and without this look the net had two rows.
+        row = _row_with(self.keys, key, start)
+        if row is not None:
+            return row
         row = start + min(range(GROUP), key=loads.__getitem__)
         if loads[row - start] == (0, now):  # empty, or nothing is remembered of its net
             self.keys[row] = key
@@ -157,9 +162,13 @@ class LimitTable:
         self.failed_due[row] = due
 
     def _failed_row(self, key: int) -> int | None:
-        start = key % self.groups * GROUP
-        keys = self.failed_keys[start : start + GROUP].tolist()
-        return start + keys.index(key) if key in keys else None
+        return _row_with(self.failed_keys, key, key % self.groups * GROUP)
+
+
+def _row_with(keys: memoryview, key: int, start: int) -> int | None:
+    """The row of a key in the group that begins at ``start``."""
+    group: list[int] = keys[start : start + GROUP].tolist()
+    return start + group.index(key) if key in group else None
 
 
 class WorkerLimits:

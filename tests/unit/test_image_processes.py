@@ -15,7 +15,7 @@ import pytest
 
 from rwhoisd.directory.changes import Source
 from rwhoisd.image import catch_up as catch_up_module
-from rwhoisd.image import reader as reader_module
+from rwhoisd.image import current
 from rwhoisd.image.build import build
 from rwhoisd.image.catch_up import catch_up, follow
 from rwhoisd.image.current import ImageReader
@@ -129,7 +129,7 @@ def test_readers_do_not_look_each_time_while_a_change_is_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr(reader_module, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(current, "monotonic", lambda: clock[0])
     asyncio.run(build(after_steps(0), tmp_path, b"\n"))
     reader = ImageReader(tmp_path)
     old = reader.current()

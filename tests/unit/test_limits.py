@@ -41,6 +41,26 @@ def test_connections_per_net_hold_over_workers() -> None:
     assert two.admit(client) is not None
 
 
+def test_net_that_two_workers_meet_at_once_has_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = _workers(2, connections_per_net=1)
+    client = address_from_text("192.0.2.1")
+    counted = LimitTable.held_by_net
+    got: list[int | None] = []
+
+    def meanwhile(table: LimitTable, row: int) -> int:
+        """The other one lets the net in while this one looks for a row."""
+        if not got:
+            got.append(None)
+            got.append(two.admit(client))
+        return counted(table, row)
+
+    monkeypatch.setattr(LimitTable, "held_by_net", meanwhile)
+    assert one.admit(client) is None
+    assert got[1] is not None
+    two.leave(got[1])
+    assert one.admit(client) == got[1]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "together"),
     [
