@@ -1,6 +1,5 @@
 """Reading an image: one finished version at a time, for as long as somebody holds it."""
 
-import logging
 import os
 from array import array
 from bisect import bisect_left
@@ -24,13 +23,7 @@ from rwhoisd.directory.soa import TimeStamp
 from rwhoisd.image import keys, meta, rows
 from rwhoisd.image.environment import Environment, items, key_range, open_environment, understanding
 from rwhoisd.image.errors import ImageError
-from rwhoisd.image.folder import (
-    INDEX,
-    OBJECTS,
-    OFFSETS,
-    RECORDS,
-    read_manifest,
-)
+from rwhoisd.image.folder import INDEX, OBJECTS, OFFSETS, RECORDS, read_manifest
 from rwhoisd.image.memory import populate
 from rwhoisd.image.meta import Head
 from rwhoisd.image.postings import floor_boundary
@@ -39,20 +32,17 @@ from rwhoisd.image.rendering import REFERRED_AREA, Findable, Flag, Renderers, pl
 from rwhoisd.image.scopes import AREA_BITS, Pair, Scopes, Sight
 from rwhoisd.query.parser import Names
 
-_log = logging.getLogger(__name__)
 _REFERRAL: Final = "Referral"
 _VIEWS: Final = 64  # kept views of a version
 _LINKS: Final = 256  # link referrals whose texts a version remembers
 _HIDDEN: Final = 50  # hidden keys that are passed over for each that may be found
-_LOOK_SECONDS: Final = 0.02  # between two looks whether a change was committed and not told of
-_ATTEMPTS: Final = 20  # to open what a builder may be replacing at the same moment
 
 Hit = tuple[int, int]  # scope, record
+_END: Final = 1 << 32  # above all scopes
 # What is remembered by the leading 16 bits of an IPv4 address, bounded by ``words``: scope, record,
 # scope, record, … of the networks of at least that size around it, and their records as they are
 # sent, unless these are long or repeat; None where the long way has to look.
 LargeNetworks = dict[int, tuple[tuple[int, ...], bytes] | None]
-_END: Final = 1 << 32  # above all scopes
 
 
 class Generation:
