@@ -75,8 +75,12 @@ def building(dataset: datasets.Dataset, arin_bin: Path | None) -> Iterator[Figur
 
 def seconds_to_ready(figures: Sequence[Figure], objects: int) -> float | None:
     """What ``building`` took for so many objects; None when it was not measured."""
-    place = (objects, _READY_TIME)
-    return next((f.value for f in figures if (f.objects, f.what) == place), None)
+    found = _figure(figures, objects, _READY_TIME)
+    return found and found.value
+
+
+def _figure(figures: Sequence[Figure], objects: int, what: str) -> Figure | None:
+    return next((f for f in figures if (f.objects, f.what) == (objects, what)), None)
 
 
 def loading_postgresql(dataset: datasets.Dataset, figures: Sequence[Figure]) -> Iterator[Figure]:
@@ -95,7 +99,7 @@ def loading_postgresql(dataset: datasets.Dataset, figures: Sequence[Figure]) -> 
         raise BenchError("PostgreSQL is not installed")
     with databases.postgresql() as server:
         cost = _cost_of("load", str(dataset.root / "rwhoisd.conf"), server("bench"))
-    beside = next((f for f in figures if (f.objects, f.what) == (dataset.count, _LOAD_TIME)), None)
+    beside = _figure(figures, dataset.count, _LOAD_TIME)
     ratio = beside and beside.ratio and beside.ratio * cost.seconds / beside.value
     yield Figure(dataset.count, "load into PostgreSQL: time", cost.seconds, "s", ratio)
 

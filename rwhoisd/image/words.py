@@ -175,9 +175,9 @@ class Words:
         known = None
         if b"" not in found:
             flat = keys.entries(b"".join(found))
-            records = set(flat[1::2])
-            text = b"".join([self._records(record, record + 1) for record in flat[1::2]])
-            whole = len(records) == len(flat) // 2 and len(text) <= _REMEMBERED_OCTETS
+            records = flat[1::2]
+            text = b"".join([self._records(record, record + 1) for record in records])
+            whole = len(set(records)) == len(records) and len(text) <= _REMEMBERED_OCTETS
             known = flat, text if whole else b""
         if len(self._large) >= _REMEMBERED:
             self._large.clear()

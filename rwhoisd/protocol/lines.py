@@ -70,7 +70,7 @@ class LineRules:
         if not rest and len(line) < len(data) <= self.octets:  # a lone line, mostly
             return [line[:-1] if line and line[-1] == _CR else line]
         lines = data.split(_CRLF if data.endswith(_CRLF) else LF)
-        if lines.pop() or data.count(LF) != len(lines):
+        if lines.pop() or not lines or data.count(LF) != len(lines):
             return None
         if len(data) > self.octets and max(map(len, lines)) + _LINE_END_OCTETS > self.octets:
             return None

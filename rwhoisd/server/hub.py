@@ -72,6 +72,10 @@ class Manners:
     welcome: Callable[[str], bool] = lambda _: True  # whether the files let an address in
     tls: tuple[ssl.SSLContext | None, ...] = ()  # by listener; those without speak in the clear
 
+    def context(self, listener: int) -> ssl.SSLContext | None:
+        """What a listener speaks TLS by; None in the clear."""
+        return self.tls[listener] if listener < len(self.tls) else None
+
 
 class Hub:
     """What the connections of a worker share."""
@@ -111,8 +115,7 @@ class Hub:
         self._sockets.listen(sock, backlog, factory, partial(self._is_secure, listener))
 
     def _is_secure(self, listener: int) -> bool:
-        contexts = self.manners.tls
-        return listener < len(contexts) and contexts[listener] is not None
+        return self.manners.context(listener) is not None
 
     def sweep(self) -> None:
         """End what has waited too long; runs until the loop stops."""

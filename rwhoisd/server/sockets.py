@@ -435,9 +435,9 @@ class Sockets:
         task.add_done_callback(self._handing.discard)
 
     async def _handed_over(self, factory: Callable[[], Any], number: int) -> None:
-        sock = socket.socket(fileno=number)
-        sock.setblocking(False)
         try:
+            sock = socket.socket(fileno=number)
+            sock.setblocking(False)
             await self.loop.connect_accepted_socket(factory, sock)
         except OSError as error:
             logger.debug("a client was gone at once: %s", error)

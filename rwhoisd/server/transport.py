@@ -158,7 +158,7 @@ class Connection:
             hub.limits.count(Counter.DENIED)
             self._close()  # without a byte, as TCP wrappers do
             return
-        context = manners.tls[self._listener] if self._listener < len(manners.tls) else None
+        context = manners.context(self._listener)
         self._secure = context is not None
         self._row = hub.limits.admit(address)
         if self._row is None:

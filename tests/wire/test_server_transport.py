@@ -146,7 +146,8 @@ def test_client_that_never_ends_its_side_is_closed_after_a_while() -> None:
         async with serving(timing=Timing(close_seconds=0.2)) as server:
             reader, writer = await server.connect()
             writer.write(b"one\n")
-            await reader.read()
+            assert await reader.read() == BANNER + b"one\n%ok\n"
+            assert server.hub.connections  # it may still say something
             await until(lambda: not server.hub.connections)
             writer.close()
 
@@ -179,8 +180,9 @@ def test_client_that_does_not_read_is_cut_off() -> None:
             client = socket.create_connection(("127.0.0.1", server.port))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(b"-holdconnect on\n" + b"big 1000000\n" * 64)
-            await until(lambda: server.table.total(Counter.SLOW) == 1)
+            await until(lambda: server.table.total(Counter.SLOW))
             await until(lambda: not server.hub.connections)
+            assert server.table.total(Counter.SLOW) == 1
             client.close()
 
     run(main())
